@@ -1,0 +1,1 @@
+//! Runs inside a workspace: tasks, listening ports, status endpoints, the workspace's page.

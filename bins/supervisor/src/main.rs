@@ -1,0 +1,2 @@
+//! Runs inside a workspace: tasks, listening ports, status endpoints, the workspace's page.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Certificates of a Nebula overlay network between gateways and workspaces.

@@ -1,0 +1,1 @@
+//! Phases, conditions and timeouts of workspaces: a pure core, and adapters that run it.

@@ -1,0 +1,132 @@
+//! Names: of a workspace, and of one run of it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// Name of one workspace, unique within an installation and stable over restarts.
+///
+/// Either a UUID in lowercase, or three lowercase words joined by dashes
+/// (`pink-panda-ns35kd21`: 2 to 16, 2 to 16 and 8 to 11 letters or digits). A
+/// value of this type has been checked, and is safe to use as a DNS label, a
+/// file name and a Kubernetes object name. Cloning copies a pointer.
+///
+/// **Source:** workspace ids of the reference system; upper case never matches.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct WorkspaceId(Arc<str>);
+
+impl WorkspaceId {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `text` is a workspace id.
+    #[must_use]
+    pub fn matches(text: &str) -> bool {
+        let known_letters = text
+            .bytes()
+            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'-'));
+        known_letters && (is_words(text) || is_uuid(text))
+    }
+}
+
+fn is_words(text: &str) -> bool {
+    let mut parts = text.split('-').map(str::len);
+    matches!(
+        (parts.next(), parts.next(), parts.next(), parts.next()),
+        (Some(2..=16), Some(2..=16), Some(8..=11), None)
+    )
+}
+
+fn is_uuid(text: &str) -> bool {
+    let parts = text.split('-').map(str::len);
+    parts.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
+}
+
+impl FromStr for WorkspaceId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if Self::matches(text) {
+            Ok(Self(text.into()))
+        } else {
+            Err(IdError)
+        }
+    }
+}
+
+impl fmt::Display for WorkspaceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Name of one run of a workspace: a new one for each start.
+///
+/// 1 to 63 letters, digits and dashes in lowercase, with no dash at an end: a
+/// DNS label, so that it can name a Kubernetes object. The reference system uses
+/// version 4 UUIDs. Cloning copies a pointer.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct InstanceId(Arc<str>);
+
+impl InstanceId {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for InstanceId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known_letters = text
+            .bytes()
+            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'-'));
+        let dash_at_end = text.starts_with('-') || text.ends_with('-');
+        if known_letters && !dash_at_end && (1..=63).contains(&text.len()) {
+            Ok(Self(text.into()))
+        } else {
+            Err(IdError)
+        }
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The text is not the name of a workspace, or of a run of one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not a workspace id")]
+#[non_exhaustive]
+pub struct IdError;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_shapes_are_ids_and_nothing_else_is() {
+        let cases = [
+            ("pink-panda-ns35kd21", true),
+            ("12-34-abcdefgh", true), // words may be all digits
+            ("3f2a9c10-5b7d-4e1a-9c44-0a1b2c3d4e5f", true),
+            ("3g2a9c10-5b7d-4e1a-9c44-0a1b2c3d4e5f", false), // not hexadecimal
+            ("Pink-panda-ns35kd21", false),
+            ("p-panda-ns35kd21", false),
+            ("pink-panda-ns35kd2", false),
+            ("pink-panda-ns35kd21a2b3", false),
+            ("", false),
+            ("pink-panda-ns35kd21\n", false),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(WorkspaceId::matches(text), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Login names and authentication of an SSH gateway to workspaces.

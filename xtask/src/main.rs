@@ -1,0 +1,2 @@
+//! What a maintainer runs: test, vectors.
+fn main() {}
