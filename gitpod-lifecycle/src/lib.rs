@@ -1,1 +1,45 @@
 //! Phases, conditions and timeouts of workspaces: a pure core, and adapters that run it.
+
+mod condition;
+mod duration;
+mod event;
+mod facts;
+mod observe;
+mod phase;
+mod plan;
+mod settings;
+mod spec;
+mod status;
+mod timeout;
+mod token;
+mod url;
+
+pub use self::condition::{Condition, ConditionStatus, ConditionType, Conditions, reason};
+pub use self::duration::{GoDuration, GoDurationError, hours_and_minutes};
+pub use self::event::Event;
+pub use self::facts::{
+    ContainerFacts, ContainerState, Facts, Maintenance, NodeState, RunnerFacts, RunnerPhase,
+    Termination,
+};
+pub use self::observe::Observation;
+pub use self::phase::{Phase, PhaseError};
+pub use self::plan::{Action, LookAgain, Plan};
+pub use self::settings::{Recreation, Rules, Settings, Timeouts};
+pub use self::spec::{
+    ContentSource, EnvVar, GitIdentity, GitSource, Image, PortSpec, Spec, SpecTimeouts,
+    WorkspaceKind, WorkspaceName,
+};
+pub use self::status::update::{
+    StatusUpdate, UpdateAdmission, UpdateAuth, UpdateBool, UpdateConditions, UpdateImageInfo,
+    UpdateKind, UpdateMetadata, UpdatePhase, UpdatePort, UpdateProtocol, UpdateRuntime, UpdateSpec,
+    UpdateVisibility, UpdateVolumeSnapshot,
+};
+pub use self::status::{
+    GitStatus, ImageInfo, InitializerMetric, InitializerMetrics, RunnerInfo, Status,
+};
+pub use self::timeout::{TimedOut, Verdict};
+pub use self::token::Token;
+pub use self::url::{UrlTemplate, UrlTemplateError};
+
+#[cfg(feature = "gitpod-yml")]
+pub mod gitpod_yml;
