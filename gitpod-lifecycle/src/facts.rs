@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -103,6 +104,8 @@ pub struct RunnerFacts {
     pub phase: RunnerPhase,
     /// Since when it is on its way out.
     pub deleting_since: Option<Timestamp>,
+    /// How long it has to end by itself, as said when it was last deleted.
+    pub grace: Option<Duration>,
     /// Whether the platform keeps it until it is released: see
     /// [`Action::ReleaseRunner`](crate::Action::ReleaseRunner).
     pub held: bool,
@@ -129,6 +132,7 @@ impl RunnerFacts {
             name: name.into(),
             phase,
             deleting_since: None,
+            grace: None,
             held: false,
             reason: String::new(),
             message: String::new(),
@@ -187,6 +191,27 @@ impl RunnerFacts {
     pub fn with_container(mut self, container: ContainerFacts) -> Self {
         self.containers.push(container);
         self
+    }
+
+    /// The container that users work in, if it is known yet.
+    #[must_use]
+    pub fn workspace_container(&self) -> Option<&ContainerFacts> {
+        self.containers
+            .iter()
+            .find(|container| container.name == ContainerFacts::WORKSPACE)
+    }
+
+    /// Whether the container that users work in runs.
+    #[must_use]
+    pub fn workspace_runs(&self) -> bool {
+        self.workspace_container()
+            .is_some_and(|container| container.state == ContainerState::Running)
+    }
+
+    /// Whether all that was in it has ended by itself.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(self.phase, RunnerPhase::Succeeded | RunnerPhase::Failed)
     }
 
     /// Whether it is on its way out.

@@ -1,9 +1,12 @@
 //! Phases, conditions and timeouts of workspaces: a pure core, and adapters that run it.
 
 mod condition;
+mod disposal;
 mod duration;
 mod event;
+mod explain;
 mod facts;
+mod failure;
 mod observe;
 mod phase;
 mod plan;
@@ -15,15 +18,18 @@ mod token;
 mod url;
 
 pub use self::condition::{Condition, ConditionStatus, ConditionType, Conditions, reason};
+pub use self::disposal::{disposal_is_finished, must_end};
 pub use self::duration::{GoDuration, GoDurationError, hours_and_minutes};
 pub use self::event::Event;
+pub use self::explain::{Explanation, explain};
 pub use self::facts::{
     ContainerFacts, ContainerState, Facts, Maintenance, NodeState, RunnerFacts, RunnerPhase,
     Termination,
 };
-pub use self::observe::Observation;
+pub use self::failure::text_of_termination;
+pub use self::observe::{Observation, observe};
 pub use self::phase::{Phase, PhaseError};
-pub use self::plan::{Action, LookAgain, Plan};
+pub use self::plan::{Action, LookAgain, Plan, plan, runner_name};
 pub use self::settings::{Recreation, Rules, Settings, Timeouts};
 pub use self::spec::{
     ContentSource, EnvVar, GitIdentity, GitSource, Image, PortSpec, Spec, SpecTimeouts,
@@ -37,7 +43,7 @@ pub use self::status::update::{
 pub use self::status::{
     GitStatus, ImageInfo, InitializerMetric, InitializerMetrics, RunnerInfo, Status,
 };
-pub use self::timeout::{TimedOut, Verdict};
+pub use self::timeout::{TimedOut, Verdict, timeout};
 pub use self::token::Token;
 pub use self::url::{UrlTemplate, UrlTemplateError};
 

@@ -71,6 +71,12 @@ pub enum Rules {
     Reference,
 }
 
+impl Rules {
+    pub(crate) fn are_improved(self) -> bool {
+        self == Self::Improved
+    }
+}
+
 /// How long things may take.
 ///
 /// Zero is no limit under [`Rules::Improved`], and is reached at once under

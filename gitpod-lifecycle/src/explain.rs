@@ -1,0 +1,88 @@
+//! Why a workspace is alive and when it stops, in words.
+
+use jiff::Timestamp;
+
+use crate::condition::ConditionType;
+use crate::disposal::disposal_is_finished;
+use crate::duration::hours_and_minutes;
+use crate::phase::Phase;
+use crate::settings::Settings;
+use crate::spec::Spec;
+use crate::status::Status;
+use crate::timeout::{Limit, limits};
+
+/// Why a workspace is alive and when it stops.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// Why it is alive, in a sentence; absent if it is not.
+    pub alive_because: Option<String>,
+    /// When it stops if nobody does anything; absent if that is not known.
+    pub stops_at: Option<Timestamp>,
+    /// Which limit that is, or what ended it.
+    pub stops_because: Option<String>,
+}
+
+/// Why a workspace is alive and when it stops, as of `now`.
+///
+/// For people: `gitpod describe` prints it. The limits are those of
+/// [`timeout`](crate::timeout()).
+#[must_use]
+pub fn explain(spec: &Spec, status: &Status, settings: &Settings, now: Timestamp) -> Explanation {
+    let limits = limits(spec, status, settings);
+    let next = limits
+        .iter()
+        .filter_map(|limit| Some((limit.deadline()?, limit)))
+        .min_by_key(|(at, _)| *at);
+    Explanation {
+        alive_because: alive_because(spec, status, now),
+        stops_at: next.map(|(at, _)| at),
+        stops_because: end_of(status).or_else(|| next.map(|(_, limit)| limit_in_words(limit))),
+    }
+}
+
+fn alive_because(spec: &Spec, status: &Status, now: Timestamp) -> Option<String> {
+    let age = |since: Timestamp| {
+        let passed = now.duration_since(since).unsigned_abs();
+        hours_and_minutes(passed)
+    };
+    Some(match status.phase {
+        Phase::Unset | Phase::Pending => "it waits for a runner".to_owned(),
+        Phase::ImageBuild => "its image is being built".to_owned(),
+        Phase::Creating => "its runner is being created".to_owned(),
+        Phase::Initializing if !status.conditions.is_true(&ConditionType::ContentReady) => {
+            "its content is being put in place".to_owned()
+        }
+        Phase::Initializing => "its IDE is starting".to_owned(),
+        Phase::Running if spec.is_headless() => "its tasks run".to_owned(),
+        Phase::Running => match status.last_activity {
+            None => "nobody has used it yet, and it has just been started".to_owned(),
+            Some(last) if status.conditions.is_true(&ConditionType::Closed) => {
+                format!("its last window was closed only {} ago", age(last))
+            }
+            Some(last) => format!("it was last used {} ago", age(last)),
+        },
+        Phase::Stopping if disposal_is_finished(spec, status) => {
+            "its processes are ending".to_owned()
+        }
+        Phase::Stopping => "its content is being put away".to_owned(),
+        Phase::Unknown => "its runner does not say how it is".to_owned(),
+        Phase::Stopped => return None,
+    })
+}
+
+fn end_of(status: &Status) -> Option<String> {
+    let conditions = &status.conditions;
+    let message = |kind| conditions.message_if_true(&kind).map(str::to_owned);
+    message(ConditionType::Failed)
+        .or_else(|| message(ConditionType::Timeout))
+        .or_else(|| {
+            conditions
+                .is_true(&ConditionType::StoppedByRequest)
+                .then(|| "its stop was asked for".to_owned())
+        })
+}
+
+fn limit_in_words(limit: &Limit) -> String {
+    format!("{} of {}", limit.label, hours_and_minutes(limit.length))
+}
