@@ -1,0 +1,292 @@
+"""Uses JupyterLab in headless Chromium as a person would: a notebook cell and a terminal.
+
+Usage: python3 jupyter_browser.py --url URL [--cookie-name NAME --cookie-value VALUE]
+                                  [--screenshot FILE] [--patience SECONDS]
+
+Needs the programs `chromium` and `chromedriver`, and nothing but Python's standard library.
+Exit code 0: the notebook's kernel printed 42 and the terminal printed 42. Exit code 1: one of
+them did not; standard error says which, with the address, the page's text and a screenshot.
+"""
+
+import argparse
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+
+# Keeps what terminals say: xterm.js draws on a canvas, where no test can read.
+RECORD_TERMINALS = """
+(() => {
+  const Plain = window.WebSocket;
+  window.terminalOutput = "";
+  window.WebSocket = class extends Plain {
+    constructor(url, ...rest) {
+      super(url, ...rest);
+      if (!String(url).includes("/terminals/websocket/")) return;
+      this.addEventListener("message", (event) => {
+        const message = JSON.parse(event.data);
+        if (message[0] === "stdout") window.terminalOutput += message[1];
+      });
+    }
+  };
+})();
+"""
+
+NOTEBOOK = {
+    "type": "notebook",
+    "format": "json",
+    "content": {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        },
+        "cells": [
+            {
+                "id": "only",
+                "cell_type": "code",
+                "metadata": {},
+                "source": "",
+                "outputs": [],
+                "execution_count": None,
+            }
+        ],
+    },
+}
+
+SAVE_NOTEBOOK = """
+const [path, notebook, done] = arguments;
+const xsrf = (document.cookie.match(/(?:^|; )_xsrf=([^;]*)/) || [])[1] || "";
+fetch("/api/contents/" + path, {
+  method: "PUT",
+  headers: { "Content-Type": "application/json", "X-XSRFToken": xsrf },
+  body: JSON.stringify(notebook),
+}).then(async (answer) => done(answer.status + " " + (await answer.text()).slice(0, 500)))
+  .catch((why) => done("no answer: " + why));
+"""
+
+ENTER = "\ue007"
+SHIFT = "\ue008"
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+
+
+class Failure(Exception):
+    """What a person would report; the rest is in the screenshot."""
+
+
+class Browser:
+    """One Chromium, driven over the WebDriver protocol."""
+
+    def __init__(self, driver, patience):
+        self.driver = driver
+        self.patience = patience
+        self.session = None
+
+    def open(self, profile):
+        arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-proxy-server",
+            "--window-size=1400,1000",
+            "--user-data-dir=" + profile,
+            "--host-resolver-rules=MAP *.ws.localhost 127.0.0.1",
+        ]
+        options = {"args": arguments}
+        binary = shutil.which("chromium") or shutil.which("chromium-browser")
+        if binary:
+            options["binary"] = binary
+        wanted = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}
+        answer = self.call("POST", "/session", {"capabilities": wanted})
+        self.session = "/session/" + answer["sessionId"]
+        self.post("/goog/cdp/execute", {
+            "cmd": "Page.addScriptToEvaluateOnNewDocument",
+            "params": {"source": RECORD_TERMINALS},
+        })
+
+    def close(self):
+        if self.session:
+            self.call("DELETE", self.session)
+            self.session = None
+
+    def call(self, method, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            self.driver + path, data, {"Content-Type": "application/json"}, method=method
+        )
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with direct.open(request, timeout=120) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as why:
+            value = json.load(why)["value"]
+            raise Failure(f"{method} {path}: {value['error']}: {value['message'][:500]}") from None
+
+    def post(self, path, body):
+        return self.call("POST", self.session + path, body)
+
+    def visit(self, url):
+        self.post("/url", {"url": url})
+
+    def run(self, script, *arguments):
+        return self.post("/execute/sync", {"script": script, "args": list(arguments)})
+
+    def run_async(self, script, *arguments):
+        return self.post("/execute/async", {"script": script, "args": list(arguments)})
+
+    def elements(self, selector):
+        found = self.post("/elements", {"using": "css selector", "value": selector})
+        return [element[ELEMENT] for element in found]
+
+    def click(self, element):
+        self.post(f"/element/{element}/click", {})
+
+    def type(self, text):
+        self.keys([key for character in text for key in press(character)])
+
+    def keys(self, actions):
+        self.post("/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
+
+    def until(self, what, condition):
+        """Asks again until `condition` answers something true."""
+        end = time.monotonic() + self.patience
+        last = None
+        while time.monotonic() < end:
+            try:
+                answer = condition()
+                if answer:
+                    return answer
+            except Failure as why:  # drawn anew between two questions
+                last = why
+            time.sleep(0.1)
+        raise Failure(f"waited {self.patience} s for {what}" + (f"; last: {last}" if last else ""))
+
+    def first(self, what, selector):
+        return self.until(what, lambda: self.elements(selector))[0]
+
+
+def press(key):
+    return [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
+
+
+def sign_in(browser, url, name, value):
+    """A cookie can only be set on a page of its host, so the refusal is visited first."""
+    browser.visit(url)
+    if name:
+        cookie = {"name": name, "value": value, "path": "/", "httpOnly": True}
+        browser.post("/cookie", {"cookie": cookie})
+
+
+def check_notebook(browser, url):
+    browser.visit(url + "lab?reset")
+    browser.first("JupyterLab to start", ".jp-LauncherCard, .jp-Notebook")
+    name = f"check-{os.getpid()}.ipynb"
+    said = browser.run_async(SAVE_NOTEBOOK, name, NOTEBOOK)
+    if not said.startswith("20"):
+        raise Failure(f"cannot create a notebook: {said}")
+    browser.visit(url + "lab/tree/" + name)
+    cell = browser.first("the notebook to open", ".jp-Notebook .jp-CodeCell .cm-content")
+    # The toolbar says "idle" before there is a kernel; the status bar names the kernel first.
+    bar = 'return document.querySelector("#jp-main-statusbar")?.innerText || ""'
+    browser.until("the kernel to be idle", lambda: "| Idle" in browser.run(bar))
+    browser.click(cell)
+    browser.type("print(6*7)")
+    browser.keys([{"type": "keyDown", "value": SHIFT}, *press(ENTER), {"type": "keyUp", "value": SHIFT}])
+    read = 'return Array.from(document.querySelectorAll(".jp-OutputArea-output"), e => e.innerText)'
+    browser.until("the kernel to print 42", lambda: any(
+        text.strip() == "42" for text in browser.run(read)
+    ))
+
+
+def check_terminal(browser, url):
+    browser.visit(url + "lab?reset")
+    card = browser.first(
+        "the launcher to offer a terminal", '.jp-LauncherCard[data-category="Other"][title*="erminal"]'
+    )
+    browser.click(card)
+    terminal = browser.first("the terminal to open", ".jp-Terminal .xterm-screen")
+    browser.until("the shell to greet", lambda: browser.run("return window.terminalOutput"))
+    browser.click(terminal)
+    browser.type("echo answer=$((6*7))" + ENTER)
+    browser.until("the shell to print 42", lambda: re.search(
+        r"answer=42\b", browser.run("return window.terminalOutput")
+    ))
+
+
+@contextmanager
+def chromedriver():
+    program = shutil.which("chromedriver")
+    if not program:
+        raise Failure("the program `chromedriver` is not installed (Debian: chromium-driver)")
+    command = [program, "--port=0", "--log-level=WARNING"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        for line in process.stdout:
+            port = re.search(r"started successfully on port (\d+)", line)
+            if port:
+                yield f"http://127.0.0.1:{port[1]}"
+                return
+        raise Failure("chromedriver ended before it listened")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def describe(browser, screenshot):
+    """Where it went wrong, for the log of a machine that nobody can look at."""
+    address = browser.call("GET", browser.session + "/url")
+    text = browser.run("return document.body ? document.body.innerText.slice(0, 2000) : ''")
+    with open(screenshot, "wb") as file:
+        file.write(base64.b64decode(browser.call("GET", browser.session + "/screenshot")))
+    return f"address: {address}\nscreenshot: {screenshot}\npage: {text}"
+
+
+def check(arguments):
+    url = arguments.url.rstrip("/") + "/"
+    with chromedriver() as driver, tempfile.TemporaryDirectory() as profile:
+        browser = Browser(driver, arguments.patience)
+        try:
+            browser.open(profile)
+            sign_in(browser, url, arguments.cookie_name, arguments.cookie_value)
+            check_notebook(browser, url)
+            print("notebook: the kernel printed 42", flush=True)
+            check_terminal(browser, url)
+            print("terminal: the shell printed 42", flush=True)
+        except Failure as why:
+            if browser.session:
+                raise Failure(f"{why}\n{describe(browser, arguments.screenshot)}") from None
+            raise
+        finally:
+            browser.close()
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Uses JupyterLab in headless Chromium.")
+    parser.add_argument("--url", required=True, help="the workspace, e.g. http://ID.ws.localhost:8080/")
+    parser.add_argument("--cookie-name", default="", help="the owner cookie's name")
+    parser.add_argument("--cookie-value", default="", help="the owner token")
+    parser.add_argument("--screenshot", default=os.path.join(tempfile.gettempdir(), "jupyter.png"))
+    parser.add_argument("--patience", type=float, default=60, help="seconds to wait for each step")
+    try:
+        check(parser.parse_args())
+    except Failure as why:
+        print(f"failed: {why}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
