@@ -35,6 +35,7 @@ pub use self::spec::{
     ContentSource, EnvVar, GitIdentity, GitSource, Image, PortSpec, Spec, SpecTimeouts,
     WorkspaceKind, WorkspaceName,
 };
+pub use self::status::publish::{MetadataFilter, is_told};
 pub use self::status::update::{
     StatusUpdate, UpdateAdmission, UpdateAuth, UpdateBool, UpdateConditions, UpdateImageInfo,
     UpdateKind, UpdateMetadata, UpdatePhase, UpdatePort, UpdateProtocol, UpdateRuntime, UpdateSpec,
@@ -47,5 +48,35 @@ pub use self::timeout::{TimedOut, Verdict, timeout};
 pub use self::token::Token;
 pub use self::url::{UrlTemplate, UrlTemplateError};
 
+#[cfg(feature = "runtime")]
+mod change;
+#[cfg(feature = "runtime")]
+mod cluster;
+#[cfg(feature = "runtime")]
+mod content;
+#[cfg(feature = "runtime")]
+mod memory;
+#[cfg(feature = "runtime")]
+mod reconcile;
+#[cfg(feature = "runtime")]
+mod records;
+#[cfg(feature = "runtime")]
+mod subscribe;
+
+#[cfg(feature = "runtime")]
+pub use self::{
+    change::{Change, ChangeFeed, Changes},
+    cluster::{Cluster, ClusterError, ContentStage, Created},
+    content::{ContentError, ContentStore, Finished, NoContent, Prepared, Progress, ProgressStep},
+    memory::{MemoryCluster, MemoryContent, MemoryRecords},
+    reconcile::{
+        Access, Activity, Adapters, Clock, Description, ManageError, Manager, StopPolicy, TimeoutKind,
+    },
+    records::{Listing, Record, RecordError, Records},
+    subscribe::{ContentProgress, Lagged, Subscription},
+};
+
 #[cfg(feature = "gitpod-yml")]
 pub mod gitpod_yml;
+#[cfg(feature = "process")]
+pub mod process;

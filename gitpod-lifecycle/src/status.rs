@@ -10,6 +10,7 @@ use crate::condition::Conditions;
 use crate::phase::Phase;
 use crate::token::Token;
 
+pub(crate) mod publish;
 pub(crate) mod update;
 
 /// What has come of one run of a workspace.

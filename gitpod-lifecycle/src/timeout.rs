@@ -61,7 +61,7 @@ impl TimedOut {
 ///
 /// Under [`Rules::Improved`](crate::Rules::Improved) the last row does not
 /// count, since [`observe`](crate::observe()) bounds every stop; the lifetime
-/// counts in every phase before it (Q7); and a limit of zero is no limit.
+/// counts in `Unknown` too (Q7); and a limit of zero is no limit.
 ///
 /// **Source:** manager specification, section 10.
 #[must_use]
@@ -152,8 +152,8 @@ pub(crate) fn limits(spec: &Spec, status: &Status, settings: &Settings) -> Vec<L
     };
     let has_lifetime = match status.phase {
         Phase::Running => true,
-        Phase::Stopping | Phase::Stopped => false,
-        _ => improved,
+        Phase::Unknown => improved,
+        _ => false,
     };
     if has_lifetime {
         limits.insert(0, lifetime);
