@@ -1,0 +1,188 @@
+//! What an installation allows.
+
+use http::{Method, Request};
+
+use crate::access::{Access, CookieNames, Denied, Presented, Source, decide, origin};
+use crate::host::HostPattern;
+use crate::layers::Located;
+use crate::service::{self, WorkspaceService};
+
+/// Decides who may use what, for [`AuthorizeLayer`](crate::layers::AuthorizeLayer).
+///
+/// Refuses by default: without the owner's token nothing of a private workspace is
+/// reachable but its public ports. On a workspace that admits everyone, the supervisor
+/// shows its state to everyone and does nothing else for them. A connection that stays
+/// open, to the editor or the supervisor, is refused to web pages of other origins.
+#[derive(Clone, Debug)]
+pub struct AccessPolicy {
+    pattern: HostPattern,
+    installation: Box<str>,
+    cookies: CookieNames,
+    status_routes: StatusRoutes,
+    sharing: Sharing,
+    origins: Origins,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum StatusRoutes {
+    NeedToken,
+    Open,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Sharing {
+    EditorAndPorts,
+    Everything,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Origins {
+    OfEditorChecked,
+    OfPortsToo,
+    Ignored,
+}
+
+impl AccessPolicy {
+    /// For workspaces under `pattern` of the installation at host `installation`.
+    ///
+    /// The installation's host gives the cookies their names, and its pages may connect
+    /// to every editor.
+    #[must_use]
+    pub fn new(pattern: HostPattern, installation: &str) -> Self {
+        let host = installation
+            .split_once(':')
+            .map_or(installation, |(name, _port)| name);
+        Self {
+            pattern,
+            installation: host.into(),
+            cookies: CookieNames::new(host),
+            status_routes: StatusRoutes::NeedToken,
+            sharing: Sharing::EditorAndPorts,
+            origins: Origins::OfEditorChecked,
+        }
+    }
+
+    /// Keeps back the cookies that `cookies` names, in the place of those of the installation.
+    #[must_use]
+    pub fn with_cookies(mut self, cookies: CookieNames) -> Self {
+        self.cookies = cookies;
+        self
+    }
+
+    /// Answers `GET` of `/_supervisor/v1/status/supervisor` and `…/ide` without a token, so
+    /// that a start page can poll them. Whole path segments count.
+    #[must_use]
+    pub fn with_open_status_routes(mut self) -> Self {
+        self.status_routes = StatusRoutes::Open;
+        self
+    }
+
+    /// Opens the whole supervisor of a shared workspace to everyone, as the reference does.
+    #[must_use]
+    pub fn with_shared_supervisor(mut self) -> Self {
+        self.sharing = Sharing::Everything;
+        self
+    }
+
+    /// Checks `Origin` on upgrades to ports as well.
+    #[must_use]
+    pub fn with_origin_check_on_ports(mut self) -> Self {
+        self.origins = Origins::OfPortsToo;
+        self
+    }
+
+    /// Lets pages of every origin connect, as the reference does. Not for installations
+    /// where workspaces of several people share a domain.
+    #[must_use]
+    pub fn without_origin_check(mut self) -> Self {
+        self.origins = Origins::Ignored;
+        self
+    }
+
+    /// The cookies that are kept back.
+    #[must_use]
+    pub fn cookies(&self) -> &CookieNames {
+        &self.cookies
+    }
+
+    /// Decides on one request.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`] if it may not go on.
+    pub fn check<B>(
+        &self,
+        located: &Located,
+        service: WorkspaceService,
+        request: &Request<B>,
+    ) -> Result<Access, Denied> {
+        if self.is_open_status(service, request) {
+            return Ok(Access::Anonymous);
+        }
+        let info = &located.info;
+        let presented = Presented::find(request.headers(), &self.cookies, &info.instance);
+        let access = decide(info, located.target.endpoint, &presented)?;
+        if access == Access::Anonymous && !self.shows_to_everyone(service, request) {
+            return Err(Denied::NoToken);
+        }
+        if service::is_upgrade(request)
+            && presented.source() != Source::Header
+            && self.checks_origin_of(service)
+            && !self.is_friendly(located, request)
+        {
+            return Err(Denied::ForeignOrigin);
+        }
+        Ok(access)
+    }
+
+    fn is_open_status<B>(&self, service: WorkspaceService, request: &Request<B>) -> bool {
+        self.status_routes == StatusRoutes::Open
+            && service == WorkspaceService::Supervisor
+            && is_reading(request)
+            && OPEN_ROUTES
+                .iter()
+                .any(|route| below(route, request.uri().path()))
+    }
+
+    fn shows_to_everyone<B>(&self, service: WorkspaceService, request: &Request<B>) -> bool {
+        service != WorkspaceService::Supervisor
+            || self.sharing == Sharing::Everything
+            || (is_reading(request) && below(STATUS_ROUTES, request.uri().path()))
+    }
+
+    fn checks_origin_of(&self, service: WorkspaceService) -> bool {
+        match (self.origins, service) {
+            (Origins::Ignored, _) => false,
+            (Origins::OfEditorChecked, WorkspaceService::Port(_)) => false,
+            (Origins::OfEditorChecked | Origins::OfPortsToo, _) => true,
+        }
+    }
+
+    fn is_friendly<B>(&self, located: &Located, request: &Request<B>) -> bool {
+        let workspace = &located.target.workspace;
+        origin::is_friendly(
+            request.headers(),
+            &self.pattern,
+            &self.installation,
+            workspace,
+        )
+    }
+}
+
+fn is_reading<B>(request: &Request<B>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD) && !service::is_upgrade(request)
+}
+
+/// Whether `path`, taken literally, is `route` or lies below it. A path with dots, doubled
+/// slashes or escapes is not taken for one: servers disagree on what it means.
+fn below(route: &str, path: &str) -> bool {
+    let literal = !path.contains('%') && !path.contains("//") && !path.contains("/.");
+    let rest = path.strip_prefix(route);
+    literal && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+const STATUS_ROUTES: &str = "/_supervisor/v1/status";
+const OPEN_ROUTES: [&str; 2] = [
+    "/_supervisor/v1/status/supervisor",
+    "/_supervisor/v1/status/ide",
+];

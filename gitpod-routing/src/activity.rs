@@ -1,0 +1,50 @@
+//! Who hears that a workspace is used.
+
+use std::fmt;
+use std::sync::Arc;
+
+use papaya::HashMap;
+
+use crate::id::{InstanceId, WorkspaceId};
+use crate::info::WorkspaceInfo;
+
+/// Hears that a workspace is used, so that it is not stopped for being idle.
+///
+/// Called once for each request and each login, on the path of the request: return at
+/// once, and coalesce. What one call leaves out, the next one says.
+///
+/// # Source
+///
+/// Chosen by us: the reference counts SSH only, and leaves HTTP to the editor.
+pub trait ActivitySink: fmt::Debug + Send + Sync + 'static {
+    /// Workspace `info` is used now.
+    fn active(&self, info: &WorkspaceInfo);
+}
+
+/// An [`ActivitySink`] that counts.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryActivity {
+    uses: Arc<HashMap<(WorkspaceId, InstanceId), u64>>,
+}
+
+impl MemoryActivity {
+    /// With nothing counted.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How often a run of a workspace was used.
+    #[must_use]
+    pub fn uses_of(&self, info: &WorkspaceInfo) -> u64 {
+        let key = (info.id.clone(), info.instance.clone());
+        self.uses.pin().get(&key).copied().unwrap_or_default()
+    }
+}
+
+impl ActivitySink for MemoryActivity {
+    fn active(&self, info: &WorkspaceInfo) {
+        let key = (info.id.clone(), info.instance.clone());
+        self.uses.pin().update_or_insert(key, |uses| uses + 1, 1);
+    }
+}

@@ -1,0 +1,184 @@
+//! Bodies on their way.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
+
+use crate::forward::continuing::Gate;
+use crate::forward::headers::may_trail;
+use crate::forward::pool::Checkin;
+use crate::info::BoxError;
+
+/// Body of a forwarded response.
+///
+/// Frames pass as they come. It fails if the workspace breaks off midway; the server then
+/// has to break off as well, so that the client does not take a part for the whole.
+/// Dropping it before the end closes the connection to the workspace.
+#[derive(Default)]
+pub struct ForwardBody {
+    inner: Option<Incoming>,
+    checkin: Option<Checkin>,
+}
+
+impl ForwardBody {
+    pub(crate) fn new(inner: Incoming, checkin: Option<Checkin>) -> Self {
+        let mut body = Self {
+            inner: Some(inner),
+            checkin,
+        };
+        body.give_back_if_ended();
+        body
+    }
+
+    fn give_back_if_ended(&mut self) {
+        if self.inner.as_ref().is_some_and(Body::is_end_stream) {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Some(checkin) = self.checkin.take() {
+            checkin.give_back();
+        }
+    }
+}
+
+impl Body for ForwardBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(inner) = self.inner.as_mut() else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(Pin::new(inner).poll_frame(cx));
+        match frame {
+            Some(Ok(frame)) => {
+                self.give_back_if_ended();
+                Poll::Ready(Some(Ok(without_forbidden_trailers(frame))))
+            }
+            Some(Err(why)) => {
+                self.checkin = None;
+                Poll::Ready(Some(Err(why.into())))
+            }
+            None => {
+                self.give_back();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Some(inner) => inner.size_hint(),
+            None => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl fmt::Debug for ForwardBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ForwardBody").finish_non_exhaustive()
+    }
+}
+
+/// Body of a request towards a workspace.
+pub(crate) struct RequestBody {
+    inner: Option<UnsyncBoxBody<Bytes, BoxError>>,
+    /// Holds the body back until the server asks for it.
+    gate: Option<Gate>,
+}
+
+impl RequestBody {
+    pub(crate) fn new<B>(body: B) -> Self
+    where
+        B: Body + Send + 'static,
+        B::Data: Buf,
+        B::Error: Into<BoxError>,
+    {
+        let gate = None;
+        if body.is_end_stream() {
+            return Self { inner: None, gate };
+        }
+        let whole = body
+            .map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
+            .map_err(Into::into);
+        Self {
+            inner: Some(whole.boxed_unsync()),
+            gate,
+        }
+    }
+
+    /// Nothing at all.
+    pub(crate) fn empty() -> Self {
+        Self {
+            inner: None,
+            gate: None,
+        }
+    }
+
+    pub(crate) fn behind(mut self, gate: Gate) -> Self {
+        self.gate = Some(gate);
+        self
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        let Some(inner) = this.inner.as_mut() else {
+            return Poll::Ready(None);
+        };
+        if let Some(gate) = this.gate.as_mut() {
+            ready!(Pin::new(gate).poll(cx));
+            this.gate = None;
+        }
+        let frame = ready!(Pin::new(inner).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| frame.map(without_forbidden_trailers)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Some(inner) => inner.size_hint(),
+            None => SizeHint::with_exact(0),
+        }
+    }
+}
+
+/// Trailing fields must not say what the head was checked for.
+fn without_forbidden_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(trailers) => Frame::trailers(
+            trailers
+                .iter()
+                .filter(|(name, _)| may_trail(name))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect::<HeaderMap>(),
+        ),
+        Err(frame) => frame,
+    }
+}

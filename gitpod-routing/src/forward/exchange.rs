@@ -1,0 +1,225 @@
+//! One request, one answer.
+
+use http::header::{CONNECTION, EXPECT, UPGRADE};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+
+use crate::forward::body::{ForwardBody, RequestBody};
+use crate::forward::connect::{ConnectError, DialTarget};
+use crate::forward::continuing::Gate;
+use crate::forward::pool::{Checkin, Sender};
+use crate::forward::{Shared, headers, upgrade};
+use crate::info::{BoxError, Protocol};
+use crate::refusal::{Refusal, Unanswered};
+use crate::stage::Permit;
+
+/// Forwards `request`, which `permit` lets through.
+pub(crate) async fn exchange<B>(
+    shared: &Shared,
+    permit: &Permit,
+    mut request: Request<B>,
+) -> Result<Response<ForwardBody>, Refusal>
+where
+    B: Body + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let asked = match request.version() {
+        Version::HTTP_11 => {
+            headers::requested_upgrade(request.headers()).map_err(Refusal::BadRequest)?
+        }
+        _ => None,
+    };
+    // Only now: it marks the connection as one that may change its protocol.
+    let client = asked.as_ref().map(|_| hyper::upgrade::on(&mut request));
+    let (mut parts, body) = request.into_parts();
+    shared
+        .headers
+        .prepare(&mut parts, permit, asked.clone())
+        .map_err(Refusal::BadRequest)?;
+
+    let target = DialTarget::of(permit);
+    let request = Request::from_parts(head_only(parts), RequestBody::new(body));
+    let (mut response, sender) = send(shared, &target, request).await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return switch(shared, permit, asked.zip(client), response);
+    }
+    shared
+        .headers
+        .clean_response(response.headers_mut(), permit.service());
+    let checkin = Checkin {
+        pool: shared.pool.clone(),
+        target,
+        sender,
+    };
+    let (parts, body) = response.into_parts();
+    Ok(Response::from_parts(
+        parts,
+        ForwardBody::new(body, Some(checkin)),
+    ))
+}
+
+/// `parts` without the extensions that layers before us have left.
+fn head_only(mut parts: Parts) -> Parts {
+    parts.extensions.clear();
+    parts
+}
+
+/// Sends `request` over an idle connection, or over a new one.
+async fn send(
+    shared: &Shared,
+    target: &DialTarget,
+    request: Request<RequestBody>,
+) -> Result<(Response<Incoming>, Sender), Refusal> {
+    let request = match shared.pool.take(target) {
+        None => request,
+        Some(sender) => {
+            let again = repeatable(&request);
+            match send_over(sender, request).await {
+                Ok(answer) => return Ok(answer),
+                // Never sent, or harmless to send again: the server had closed while idle.
+                Err(Failed {
+                    unsent: Some(request),
+                    ..
+                }) => *request,
+                Err(Failed { why, .. }) => again.ok_or_else(|| unreachable(target, &why))?,
+            }
+        }
+    };
+    let sender = connect(shared, target).await?;
+    send_over(sender, request)
+        .await
+        .map_err(|failed| unreachable(target, &failed.why))
+}
+
+struct Failed {
+    why: hyper::Error,
+    unsent: Option<Box<Request<RequestBody>>>,
+}
+
+async fn send_over(
+    mut sender: Sender,
+    mut request: Request<RequestBody>,
+) -> Result<(Response<Incoming>, Sender), Failed> {
+    if expects_continue(&request) {
+        let (gate, open) = Gate::new();
+        let mut open = Some(open);
+        request = request.map(|body| body.behind(gate));
+        let open = std::sync::Mutex::new(open.take());
+        hyper::ext::on_informational(&mut request, move |answer| {
+            let waiting = open.lock().ok().and_then(|mut open| open.take());
+            if let (StatusCode::CONTINUE, Some(open)) = (answer.status(), waiting) {
+                let _gone = open.send(());
+            }
+        });
+    }
+    match sender.try_send_request(request).await {
+        Ok(response) => Ok((response, sender)),
+        Err(mut failed) => Err(Failed {
+            unsent: failed.take_message().map(Box::new),
+            why: failed.into_error(),
+        }),
+    }
+}
+
+fn expects_continue(request: &Request<RequestBody>) -> bool {
+    !request.body().is_end_stream()
+        && request
+            .headers()
+            .get(EXPECT)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// A copy of `request`, if a second one does no harm: no body, and a method that says so.
+fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    let idempotent = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
+    );
+    if !idempotent || !request.body().is_end_stream() || request.headers().contains_key(UPGRADE) {
+        return None;
+    }
+    let mut copy = Request::new(RequestBody::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
+}
+
+async fn connect(shared: &Shared, target: &DialTarget) -> Result<Sender, Refusal> {
+    if target.protocol() == Protocol::Https {
+        let why = ConnectError::Refused("port speaks HTTPS, which this proxy was built without");
+        return Err(not_connected(target, &why));
+    }
+    let connection = timeout(shared.limits.connect, shared.connector.connect(target))
+        .await
+        .unwrap_or(Err(ConnectError::TimedOut))
+        .map_err(|why| not_connected(target, &why))?;
+    let (sender, driver) = http1::handshake(TokioIo::new(connection))
+        .await
+        .map_err(|why| unreachable(target, &why))?;
+    // Ends with the connection, which ends when nobody holds `sender`.
+    tokio::spawn(async move {
+        if let Err(why) = driver.with_upgrades().await {
+            tracing::debug!(error = %why, "connection to workspace broke");
+        }
+    });
+    Ok(sender)
+}
+
+/// Answers a `101`: with a tunnel if it is what was asked for, and with a refusal otherwise.
+fn switch(
+    shared: &Shared,
+    permit: &Permit,
+    asked: Option<(HeaderValue, OnUpgrade)>,
+    mut response: Response<Incoming>,
+) -> Result<Response<ForwardBody>, Refusal> {
+    let server = Unanswered {
+        service: permit.service(),
+        debug: permit.target().debug,
+    };
+    let agreed = asked.filter(|(asked, _)| upgrade::is_agreed(asked, response.headers()));
+    let Some((_, client)) = agreed else {
+        tracing::debug!("workspace switched to a protocol that was not asked for");
+        return Err(Refusal::Unreachable(server));
+    };
+    let protocol = response.headers().get(UPGRADE).cloned();
+    let workspace = hyper::upgrade::on(&mut response);
+    shared
+        .headers
+        .clean_response(response.headers_mut(), permit.service());
+    tokio::spawn(upgrade::tunnel(client, workspace));
+
+    let mut answer = response.map(|_none| ForwardBody::default());
+    let headers = answer.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    if let Some(protocol) = protocol {
+        headers.insert(UPGRADE, protocol);
+    }
+    Ok(answer)
+}
+
+fn not_connected(target: &DialTarget, why: &ConnectError) -> Refusal {
+    tracing::debug!(workspace = %target.info.id, error = %why, "workspace not reached");
+    match why {
+        ConnectError::NotListening => Refusal::NotListening(unanswered(target)),
+        _ => Refusal::Unreachable(unanswered(target)),
+    }
+}
+
+fn unreachable(target: &DialTarget, why: &hyper::Error) -> Refusal {
+    tracing::debug!(workspace = %target.info.id, error = %why, "workspace did not answer");
+    Refusal::Unreachable(unanswered(target))
+}
+
+fn unanswered(target: &DialTarget) -> Unanswered {
+    Unanswered {
+        service: target.service,
+        debug: target.debug,
+    }
+}

@@ -1,0 +1,348 @@
+//! What crosses the proxy in the head of a message, and what does not.
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, X_FRAME_OPTIONS,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version};
+
+use crate::access::CookieNames;
+use crate::forward::PublicAddress;
+use crate::peer::Peer;
+use crate::refusal::BadRequest;
+use crate::service::{WorkspaceService, connection_lists};
+use crate::stage::Permit;
+
+/// How requests are rewritten for a workspace.
+#[derive(Clone, Debug)]
+pub(crate) struct HeaderPolicy {
+    pub(crate) cookies: CookieNames,
+    pub(crate) public: PublicAddress,
+    pub(crate) style: ForwardedStyle,
+}
+
+/// How the client's side of the connection is described to the workspace.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ForwardedStyle {
+    /// By us alone: what the client claims is dropped.
+    Replaced,
+    /// After what is there, as the reference does. Fields about the host go to ports only.
+    Appended,
+}
+
+impl HeaderPolicy {
+    /// Rewrites a request that `permit` lets through. `upgrade` is put back if it is to
+    /// become another protocol.
+    ///
+    /// Hop-by-hop fields go first, so that a client cannot have ours removed by naming
+    /// them in `Connection`.
+    pub(crate) fn prepare(
+        &self,
+        parts: &mut Parts,
+        permit: &Permit,
+        upgrade: Option<HeaderValue>,
+    ) -> Result<(), BadRequest> {
+        let host = host_value(parts).ok_or(BadRequest::UnclearHost)?;
+        let wants_trailers = lists_trailers(&parts.headers);
+        let trailer = announced_trailers(&parts.headers);
+        remove_hop_by_hop(&mut parts.headers);
+        remove_internal(&mut parts.headers);
+        parts.headers.remove(CONTENT_LENGTH); // framed anew
+        self.filter_cookies(&mut parts.headers);
+        self.describe_client(parts, permit, &host);
+
+        let headers = &mut parts.headers;
+        headers.insert(HOST, host);
+        if wants_trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        if let Some(trailer) = trailer {
+            headers.insert(TRAILER, trailer);
+        }
+        if let Some(protocol) = upgrade {
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(UPGRADE, protocol);
+        }
+        parts.uri = origin_form(&parts.uri);
+        parts.version = Version::HTTP_11;
+        Ok(())
+    }
+
+    fn filter_cookies(&self, headers: &mut HeaderMap) {
+        if !headers.contains_key(COOKIE) {
+            return;
+        }
+        match self.cookies.filter(headers.get_all(COOKIE)) {
+            Some(kept) => drop(headers.insert(COOKIE, kept)),
+            None => drop(headers.remove(COOKIE)),
+        }
+    }
+
+    fn describe_client(&self, parts: &mut Parts, permit: &Permit, host: &HeaderValue) {
+        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
+        let peer = peer.and_then(|ip| HeaderValue::try_from(ip.to_canonical().to_string()).ok());
+        let headers = &mut parts.headers;
+        let port = match permit.service() {
+            WorkspaceService::Port(number) => Some(number),
+            _ => None,
+        };
+        match self.style {
+            ForwardedStyle::Replaced => {
+                for name in CLIENT_CLAIMS {
+                    headers.remove(name);
+                }
+            }
+            ForwardedStyle::Appended => prepend_claims(headers),
+        }
+        match (peer, joined(headers, &X_FORWARDED_FOR)) {
+            (Some(peer), Some(claimed)) => insert_joined(headers, &claimed, &peer),
+            (Some(peer), None) => drop(headers.insert(X_FORWARDED_FOR, peer)),
+            (None, _) => {}
+        }
+        if port.is_some() || self.style == ForwardedStyle::Replaced {
+            headers.insert(X_FORWARDED_PROTO, self.public.scheme_value());
+            headers.insert(X_FORWARDED_HOST, host.clone());
+            headers.insert(X_FORWARDED_PORT, self.public.port_value());
+        }
+        headers.remove(X_DEBUG_PORT);
+        if let (Some(number), true) = (port, permit.target().debug) {
+            headers.insert(X_DEBUG_PORT, HeaderValue::from(number));
+        }
+    }
+
+    /// Rewrites the head of a response from `service`.
+    pub(crate) fn clean_response(&self, headers: &mut HeaderMap, service: WorkspaceService) {
+        let trailer = announced_trailers(headers);
+        remove_hop_by_hop(headers);
+        if let Some(trailer) = trailer {
+            headers.insert(TRAILER, trailer);
+        }
+        if matches!(service, WorkspaceService::Port(_)) {
+            headers.remove(X_FRAME_OPTIONS); // ports are shown in frames of the editor
+        }
+        headers.remove(CLEAR_SITE_DATA); // it would clear the cookies of the whole domain
+        if self.style == ForwardedStyle::Replaced && headers.contains_key(SET_COOKIE) {
+            self.drop_our_cookies(headers);
+        }
+    }
+
+    /// An app may not set cookies that the installation would read as its own.
+    fn drop_our_cookies(&self, headers: &mut HeaderMap) {
+        let all_theirs = headers
+            .get_all(SET_COOKIE)
+            .iter()
+            .all(|line| self.cookies.may_set(line));
+        if all_theirs {
+            return;
+        }
+        let kept: Vec<HeaderValue> = headers
+            .get_all(SET_COOKIE)
+            .iter()
+            .filter(|line| self.cookies.may_set(line))
+            .cloned()
+            .collect();
+        headers.remove(SET_COOKIE);
+        for line in kept {
+            headers.append(SET_COOKIE, line);
+        }
+    }
+}
+
+/// Removes fields that are about one connection only, and those that `Connection` names.
+pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Removes what is between us and the client, however it is spelled: some servers read
+/// `_` in a field name as `-`.
+fn remove_internal(headers: &mut HeaderMap) {
+    let internal: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_internal(name.as_str()))
+        .cloned()
+        .collect();
+    for name in internal {
+        headers.remove(name);
+    }
+}
+
+fn is_internal(name: &str) -> bool {
+    if name.contains('_') {
+        let dashed = name.replace('_', "-");
+        return is_internal(&dashed)
+            || OURS.iter().any(|ours| *ours == dashed)
+            || HOP_BY_HOP.iter().any(|hop| *hop == dashed.as_str());
+    }
+    name.starts_with("x-gitpod-") || name == "x-wsproxy-host"
+}
+
+/// Whether a trailing field of this name may pass: nothing that steers a message.
+pub(crate) fn may_trail(name: &HeaderName) -> bool {
+    !is_internal(name.as_str())
+        && !HOP_BY_HOP.contains(name)
+        && !CLIENT_CLAIMS.contains(name)
+        && !NEVER_TRAIL.contains(&name.as_str())
+}
+
+/// The trailing fields that `Trailer` announces and that may pass.
+fn announced_trailers(headers: &HeaderMap) -> Option<HeaderValue> {
+    if !headers.contains_key(TRAILER) {
+        return None;
+    }
+    let names: Vec<HeaderName> = headers
+        .get_all(TRAILER)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .filter(may_trail)
+        .collect();
+    let names: Vec<&str> = names.iter().map(HeaderName::as_str).collect();
+    let list = names.join(", ");
+    (!list.is_empty())
+        .then(|| HeaderValue::try_from(list).ok())
+        .flatten()
+}
+
+fn lists_trailers(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(TE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+}
+
+/// The `Upgrade` field of a request that asks for another protocol.
+///
+/// # Errors
+///
+/// [`BadRequest::UnclearUpgrade`] if there are several, or one that is no visible text.
+pub(crate) fn requested_upgrade(headers: &HeaderMap) -> Result<Option<HeaderValue>, BadRequest> {
+    let mut values = headers.get_all(UPGRADE).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if !connection_lists(headers, "upgrade") {
+        return Ok(None);
+    }
+    let visible = value.to_str().is_ok_and(|text| !text.trim().is_empty());
+    match values.next() {
+        None if visible => Ok(Some(value.clone())),
+        _ => Err(BadRequest::UnclearUpgrade),
+    }
+}
+
+/// The host as the client wrote it: HTTP/2 has it in the target.
+fn host_value(parts: &Parts) -> Option<HeaderValue> {
+    match parts.uri.authority() {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None => parts.headers.get(HOST).cloned(),
+    }
+}
+
+fn origin_form(uri: &Uri) -> Uri {
+    if uri.authority().is_none() && uri.scheme().is_none() {
+        return uri.clone();
+    }
+    let mut parts = http::uri::Parts::default();
+    parts.path_and_query = uri.path_and_query().cloned();
+    Uri::from_parts(parts).unwrap_or_default()
+}
+
+/// All values of `name` in one.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
+    let values: Vec<&[u8]> = headers
+        .get_all(name)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    (!values.is_empty()).then(|| values.join(&b", "[..]))
+}
+
+fn insert_joined(headers: &mut HeaderMap, claimed: &[u8], peer: &HeaderValue) {
+    let all = [claimed, peer.as_bytes()].join(&b", "[..]);
+    if let Ok(value) = HeaderValue::from_bytes(&all) {
+        headers.insert(X_FORWARDED_FOR, value);
+    }
+}
+
+/// With trusted proxies in front, the fields that say who the client is stay.
+fn prepend_claims(headers: &mut HeaderMap) {
+    headers.remove(X_DEBUG_PORT);
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_DEBUG_PORT: HeaderName = HeaderName::from_static("x-ws-proxy-debug-port");
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// What a client can claim of itself or of how it came here.
+const CLIENT_CLAIMS: [HeaderName; 9] = [
+    FORWARDED,
+    X_FORWARDED_FOR,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PORT,
+    X_FORWARDED_PROTO,
+    HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-forwarded-server"),
+    HeaderName::from_static("x-original-host"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// Fields that we set, in the spelling that a twin with `_` would be taken for.
+const OURS: [&str; 6] = [
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-ws-proxy-debug-port",
+    "content-length",
+];
+
+/// **Source:** RFC 9110, section 7.6.1, and what older software sends.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// **Source:** RFC 9110, section 6.5.1: framing, routing, authentication, caching.
+const NEVER_TRAIL: [&str; 13] = [
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "max-forwards",
+    "range",
+    "set-cookie",
+    "x-ws-proxy-debug-port",
+];

@@ -1,0 +1,217 @@
+//! Last stage: from a [`Permit`] to a response.
+//!
+//! ```text
+//! Routed<Permit> ─▶ headers ─▶ pool ─ hit ──▶ connection ─▶ response
+//!                                 └─ miss ─▶ Connector ─┘      │ 101: tunnel
+//! ```
+
+mod body;
+mod connect;
+mod continuing;
+mod exchange;
+mod headers;
+mod pool;
+mod upgrade;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Buf;
+use http::{HeaderValue, Response};
+use http_body::Body;
+use tower_service::Service;
+
+pub use self::body::ForwardBody;
+pub use self::connect::{
+    ConnectError, Connection, Connector, DialTarget, DirectConnector, Io, PodPorts,
+};
+use self::headers::{ForwardedStyle, HeaderPolicy};
+use self::pool::Pool;
+use crate::access::CookieNames;
+use crate::host::Scheme;
+use crate::info::BoxError;
+use crate::refusal::Refusal;
+use crate::stage::{Permit, Routed};
+
+/// Sends permitted requests to workspaces, and brings their answers back.
+///
+/// HTTP/1.1 and HTTP/2 in, HTTP/1.1 to the workspace. Bodies, trailers and events stream
+/// both ways; an upgrade becomes a tunnel once the server has agreed to it. Needs a tokio
+/// runtime. Clones share one pool of connections.
+///
+/// A server that does not answer is answered for with [`Refusal::NotListening`] or
+/// [`Refusal::Unreachable`]. Credentials of the installation stay here: the owner token's
+/// header and cookies, session cookies, and everything called `x-gitpod-…`.
+#[derive(Clone)]
+pub struct Forward(Arc<Shared>);
+
+pub(crate) struct Shared {
+    connector: Arc<dyn Connector>,
+    headers: HeaderPolicy,
+    pool: Pool,
+    limits: Limits,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    connect: Duration,
+}
+
+impl Forward {
+    /// Forwards over connections of `connector`, and keeps back what `cookies` names.
+    #[must_use]
+    pub fn new(connector: Arc<dyn Connector>, cookies: CookieNames) -> Self {
+        Self::from_options(ForwardOptions::new(cookies), connector)
+    }
+
+    /// Forwards as `options` say.
+    #[must_use]
+    pub fn from_options(options: ForwardOptions, connector: Arc<dyn Connector>) -> Self {
+        let ForwardOptions {
+            cookies,
+            public,
+            style,
+            idle_timeout,
+            max_idle,
+            connect,
+        } = options;
+        Self(Arc::new(Shared {
+            connector,
+            headers: HeaderPolicy {
+                cookies,
+                public,
+                style,
+            },
+            pool: Pool::new(idle_timeout, max_idle),
+            limits: Limits { connect },
+        }))
+    }
+}
+
+impl fmt::Debug for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forward")
+            .field("connector", &self.0.connector)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B> Service<Routed<Permit, B>> for Forward
+where
+    B: Body + Send + 'static,
+    B::Data: Buf,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ForwardBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, routed: Routed<Permit, B>) -> Self::Future {
+        let shared = Arc::clone(&self.0);
+        let (permit, request) = routed.into_parts();
+        Box::pin(async move {
+            let answer = exchange::exchange(&shared, &permit, request).await;
+            Ok(answer.unwrap_or_else(Refusal::into_response))
+        })
+    }
+}
+
+/// How [`Forward`] works.
+#[derive(Clone, Debug)]
+pub struct ForwardOptions {
+    cookies: CookieNames,
+    public: PublicAddress,
+    style: ForwardedStyle,
+    idle_timeout: Duration,
+    max_idle: usize,
+    connect: Duration,
+}
+
+impl ForwardOptions {
+    /// Keeps back the cookies that `cookies` names; everything else as it should be.
+    #[must_use]
+    pub fn new(cookies: CookieNames) -> Self {
+        Self {
+            cookies,
+            public: PublicAddress::new(Scheme::Https, Scheme::Https.port()),
+            style: ForwardedStyle::Replaced,
+            idle_timeout: IDLE_TIMEOUT,
+            max_idle: MAX_IDLE_PER_SERVER,
+            connect: CONNECT_TIMEOUT,
+        }
+    }
+
+    /// Tells workspaces that clients come to `scheme` and `port`, instead of `https` and 443.
+    #[must_use]
+    pub fn with_public_address(mut self, scheme: Scheme, port: u16) -> Self {
+        self.public = PublicAddress::new(scheme, port);
+        self
+    }
+
+    /// Closes connections that were idle for `timeout`, instead of 60 s.
+    #[must_use]
+    pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// Keeps at most `connections` idle per server of a workspace, instead of 100.
+    #[must_use]
+    pub fn with_max_idle(mut self, connections: usize) -> Self {
+        self.max_idle = connections;
+        self
+    }
+
+    /// Gives up connecting after `timeout`, instead of 10 s.
+    #[must_use]
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect = timeout;
+        self
+    }
+
+    /// Extends `X-Forwarded-For` and leaves the other fields about the client to the proxy in
+    /// front, as the reference does. Only where every client comes through such a proxy.
+    ///
+    /// Also lets apps set cookies of every name, and tells editors no `X-Forwarded-Host`,
+    /// `-Proto` and `-Port`.
+    #[must_use]
+    pub fn with_reference_headers(mut self) -> Self {
+        self.style = ForwardedStyle::Appended;
+        self
+    }
+}
+
+/// What clients connect to, in the form of header values.
+#[derive(Clone, Debug)]
+pub(crate) struct PublicAddress {
+    scheme: Scheme,
+    port: HeaderValue,
+}
+
+impl PublicAddress {
+    fn new(scheme: Scheme, port: u16) -> Self {
+        let port = HeaderValue::from(port);
+        Self { scheme, port }
+    }
+
+    pub(crate) fn scheme_value(&self) -> HeaderValue {
+        HeaderValue::from_static(self.scheme.as_str())
+    }
+
+    pub(crate) fn port_value(&self) -> HeaderValue {
+        self.port.clone()
+    }
+}
+
+/// **Source:** these three: deployment of the reference.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const MAX_IDLE_PER_SERVER: usize = 100;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,181 @@
+//! Idle connections to workspaces.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use hyper::client::conn::http1::SendRequest;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep};
+
+use crate::forward::body::RequestBody;
+use crate::forward::connect::DialTarget;
+use crate::id::{InstanceId, WorkspaceId};
+use crate::info::Protocol;
+use crate::service::WorkspaceService;
+
+/// The side of a connection that requests go into.
+pub(crate) type Sender = SendRequest<RequestBody>;
+
+/// Keeps connections for the next request to the same server of the same run.
+///
+/// All connections of a workspace are dropped as soon as a request comes for another run
+/// or another address of it, so a reused address never gets another workspace's request.
+#[derive(Clone)]
+pub(crate) struct Pool(Arc<Shared>);
+
+struct Shared {
+    workspaces: Mutex<HashMap<WorkspaceId, Run>>,
+    idle_timeout: Duration,
+    max_idle_per_server: usize,
+}
+
+/// Connections to one run of a workspace.
+struct Run {
+    instance: InstanceId,
+    address: Option<IpAddr>,
+    servers: HashMap<Server, Vec<Idle>>,
+}
+
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+struct Server {
+    service: WorkspaceService,
+    debug: bool,
+    protocol: Protocol,
+}
+
+struct Idle {
+    sender: Sender,
+    since: Instant,
+}
+
+impl Pool {
+    pub(crate) fn new(idle_timeout: Duration, max_idle_per_server: usize) -> Self {
+        Self(Arc::new(Shared {
+            workspaces: Mutex::default(),
+            idle_timeout,
+            max_idle_per_server,
+        }))
+    }
+
+    /// An idle connection to `target`, if one is open.
+    pub(crate) fn take(&self, target: &DialTarget) -> Option<Sender> {
+        let mut workspaces = self.0.lock();
+        let run = workspaces.get_mut(&target.info.id)?;
+        if !run.is_of(target) {
+            workspaces.remove(&target.info.id);
+            return None;
+        }
+        let idle = run.servers.get_mut(&Server::of(target))?;
+        let expired = Instant::now() - self.0.idle_timeout;
+        while let Some(newest) = idle.pop() {
+            if newest.sender.is_ready() && newest.since > expired {
+                return Some(newest.sender);
+            }
+        }
+        None
+    }
+
+    fn put(&self, target: &DialTarget, sender: Sender) {
+        let mut workspaces = self.0.lock();
+        let was_empty = workspaces.is_empty();
+        let run = workspaces
+            .entry(target.info.id.clone())
+            .or_insert_with(|| Run::of(target));
+        if !run.is_of(target) {
+            return; // a request of an older run came back late
+        }
+        let idle = run.servers.entry(Server::of(target)).or_default();
+        if idle.len() < self.0.max_idle_per_server {
+            let since = Instant::now();
+            idle.push(Idle { sender, since });
+        }
+        drop(workspaces);
+        if was_empty && let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(reap(Arc::downgrade(&self.0), self.0.idle_timeout));
+        }
+    }
+}
+
+/// Closes connections that were idle for too long, until none is left.
+async fn reap(shared: Weak<Shared>, idle_timeout: Duration) {
+    loop {
+        sleep(idle_timeout).await;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        let expired = Instant::now() - idle_timeout;
+        let mut workspaces = shared.lock();
+        workspaces.retain(|_, run| {
+            run.servers.retain(|_, idle| {
+                idle.retain(|one| one.since > expired && one.sender.is_ready());
+                !idle.is_empty()
+            });
+            !run.servers.is_empty()
+        });
+        if workspaces.is_empty() {
+            return;
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Run>> {
+        // Nothing in the table is half done when a thread panics.
+        self.workspaces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Run {
+    fn of(target: &DialTarget) -> Self {
+        Self {
+            instance: target.info.instance.clone(),
+            address: target.info.address,
+            servers: HashMap::new(),
+        }
+    }
+
+    fn is_of(&self, target: &DialTarget) -> bool {
+        self.instance == target.info.instance && self.address == target.info.address
+    }
+}
+
+impl Server {
+    fn of(target: &DialTarget) -> Self {
+        Self {
+            service: target.service,
+            debug: target.debug,
+            protocol: target.protocol(),
+        }
+    }
+}
+
+/// Brings a connection back once its response has been read.
+pub(crate) struct Checkin {
+    pub(crate) pool: Pool,
+    pub(crate) target: DialTarget,
+    pub(crate) sender: Sender,
+}
+
+impl Checkin {
+    pub(crate) fn give_back(self) {
+        let Self {
+            pool,
+            target,
+            mut sender,
+        } = self;
+        if sender.is_ready() {
+            pool.put(&target, sender);
+        } else if let Ok(runtime) = Handle::try_current() {
+            // The connection's own task has yet to notice, or still sends the request.
+            runtime.spawn(async move {
+                if sender.ready().await.is_ok() {
+                    pool.put(&target, sender);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Which text of a request is its host.
+
+use http::header::HOST;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName};
+
+use crate::host::{HostError, HostName, HostPattern, HostTarget};
+
+/// Where a request's host is read from.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct HostSource {
+    trusted_header: Option<HeaderName>,
+}
+
+impl HostSource {
+    /// From the `Host` header, or from `:authority`.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// First from `header`, which only a proxy of ours can set.
+    ///
+    /// Its first value is taken if it is there and not empty; there is no second try with
+    /// `Host`. The header never reaches a workspace. Use this only where every client
+    /// comes through that proxy: whoever sets the header chooses the workspace.
+    #[must_use]
+    pub fn with_trusted_header(mut self, header: HeaderName) -> Self {
+        self.trusted_header = (header != HOST).then_some(header);
+        self
+    }
+
+    /// The header that is trusted, if any.
+    #[must_use]
+    pub fn trusted_header(&self) -> Option<&HeaderName> {
+        self.trusted_header.as_ref()
+    }
+
+    /// The host of a request with these parts.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Several`] if there are two `Host` headers, or one that differs from
+    /// the target's authority; [`HostError::Missing`] if there is none.
+    pub fn host_of<'p>(&self, parts: &'p Parts) -> Result<&'p str, HostError> {
+        let own = own_host(parts)?;
+        let trusted = self.trusted_header.as_ref();
+        match trusted.and_then(|name| first_value(&parts.headers, name)) {
+            Some(host) => str::from_utf8(host).map_err(|_| HostError::Malformed),
+            None => own.ok_or(HostError::Missing),
+        }
+    }
+}
+
+/// The host as HTTP itself names it, if all places agree.
+fn own_host(parts: &Parts) -> Result<Option<&str>, HostError> {
+    let mut values = parts.headers.get_all(HOST).iter();
+    let header = values.next();
+    if values.next().is_some() {
+        return Err(HostError::Several);
+    }
+    let header = header
+        .map(|value| str::from_utf8(value.as_bytes()).map_err(|_| HostError::Malformed))
+        .transpose()?;
+    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+    match (authority, header) {
+        (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => Err(HostError::Several),
+        (target, host) => Ok(target.or(host)),
+    }
+}
+
+fn first_value<'p>(headers: &'p HeaderMap, name: &HeaderName) -> Option<&'p [u8]> {
+    let value = headers.get(name)?.as_bytes();
+    (!value.is_empty()).then_some(value)
+}
+
+impl HostPattern {
+    /// What a request is for, and the path to send on if it is not the request's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse) and [`HostSource::host_of`].
+    pub fn target_of<'p>(
+        &self,
+        source: &HostSource,
+        parts: &'p Parts,
+    ) -> Result<(HostTarget, Option<&'p str>), HostError> {
+        match self.parse(source.host_of(parts)?)? {
+            HostName::Workspace(target) => Ok((target, None)),
+            HostName::Foreign(_) => {
+                let (target, rest) = self.parse_foreign_path(parts.uri.path())?;
+                Ok((target, Some(rest)))
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Second stage: from a name to a place.
+
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use pin_project::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::host::HostTarget;
+use crate::info::{Lookup, WorkspaceInfo, WorkspaceInfoProvider};
+use crate::layers::StageFuture;
+use crate::refusal::Refusal;
+use crate::stage::Routed;
+
+/// Applies [`Locate`].
+#[derive(Clone, Debug)]
+pub struct LocateLayer {
+    provider: Arc<dyn WorkspaceInfoProvider>,
+}
+
+impl LocateLayer {
+    /// Asks `provider` about each request.
+    #[must_use]
+    pub fn new(provider: Arc<dyn WorkspaceInfoProvider>) -> Self {
+        Self { provider }
+    }
+}
+
+impl<S> Layer<S> for LocateLayer {
+    type Service = Locate<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Locate {
+            inner,
+            provider: Arc::clone(&self.provider),
+        }
+    }
+}
+
+/// A target, and what is known of its workspace.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Located {
+    /// What was asked for.
+    pub target: HostTarget,
+    /// What is there: one snapshot for the whole request.
+    pub info: Arc<WorkspaceInfo>,
+}
+
+impl Located {
+    pub(crate) fn new(target: HostTarget, info: Arc<WorkspaceInfo>) -> Self {
+        Self { target, info }
+    }
+}
+
+/// Tells the inner service where a workspace runs.
+///
+/// An answer that the provider has at hand costs no allocation; else it is waited for.
+#[derive(Clone, Debug)]
+pub struct Locate<S> {
+    inner: S,
+    provider: Arc<dyn WorkspaceInfoProvider>,
+}
+
+impl<S, B, R> Service<Routed<HostTarget, B>> for Locate<S>
+where
+    S: Service<Routed<Located, B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
+    R: Default + 'static,
+    S::Error: 'static,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = LocateFuture<S::Future, R, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, routed: Routed<HostTarget, B>) -> Self::Future {
+        let (target, request) = routed.into_parts();
+        if let Some(known) = self.provider.cached(&target.workspace) {
+            return LocateFuture(State::Known(match located(target, known) {
+                Ok(found) => StageFuture::inner(self.inner.call(Routed::new(found, request))),
+                Err(why) => StageFuture::refused(why),
+            }));
+        }
+        // `poll_ready` reserved a place in this very `inner`. Use it for this
+        // request, and keep a clone that has reserved nothing.
+        let unready = self.inner.clone();
+        let ready = mem::replace(&mut self.inner, unready);
+        let provider = Arc::clone(&self.provider);
+        LocateFuture(State::Waiting(Box::pin(ask(
+            provider, ready, target, request,
+        ))))
+    }
+}
+
+async fn ask<S, B, R>(
+    provider: Arc<dyn WorkspaceInfoProvider>,
+    mut inner: S,
+    target: HostTarget,
+    request: Request<B>,
+) -> Result<Response<R>, S::Error>
+where
+    S: Service<Routed<Located, B>, Response = Response<R>>,
+    R: Default,
+{
+    let answer = provider.workspace_info(&target.workspace).await;
+    match located(target, answer) {
+        Ok(found) => inner.call(Routed::new(found, request)).await,
+        Err(why) => Ok(why.into_response()),
+    }
+}
+
+fn located(target: HostTarget, answer: Lookup) -> Result<Located, Refusal> {
+    match answer {
+        // A provider that answers with another workspace has found nothing.
+        Ok(Some(info)) if info.id == target.workspace => Ok(Located::new(target, info)),
+        Ok(_) => Err(Refusal::NoSuchWorkspace),
+        Err(why) => Err(Refusal::LookupFailed(Arc::new(why))),
+    }
+}
+
+type BoxFuture<R, E> = Pin<Box<dyn Future<Output = Result<Response<R>, E>> + Send>>;
+
+/// Response future of [`Locate`].
+#[pin_project]
+pub struct LocateFuture<F, R, E>(#[pin] State<F, R, E>);
+
+impl<F, R, E> fmt::Debug for LocateFuture<F, R, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocateFuture").finish_non_exhaustive()
+    }
+}
+
+#[pin_project(project = StateProj)]
+enum State<F, R, E> {
+    Known(#[pin] StageFuture<F>),
+    Waiting(BoxFuture<R, E>),
+}
+
+impl<F, R, E> Future for LocateFuture<F, R, E>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Default,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().0.project() {
+            StateProj::Known(known) => known.poll(cx),
+            StateProj::Waiting(answer) => answer.as_mut().poll(cx),
+        }
+    }
+}

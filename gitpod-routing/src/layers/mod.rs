@@ -1,0 +1,58 @@
+//! The stages of routing, in order.
+//!
+//! | stage | takes | gives | refuses with |
+//! | --- | --- | --- | --- |
+//! | [`ExplainRefusalLayer`] | anything | the same | draws what the others refuse |
+//! | [`ParseHostLayer`] | `http::Request` | `Routed<HostTarget>` | 400, 404 |
+//! | [`LocateLayer`] | `Routed<HostTarget>` | `Routed<Located>` | 404, 503 |
+//! | [`AuthorizeLayer`] | `Routed<Located>` | `Routed<Permit>` | 400, 401, 403, 503 |
+//! | [`ReportActivityLayer`] | `Routed<Permit>` | the same | never |
+//! | `forward::Forward` (feature `proxy`) | `Routed<Permit>` | a response | 400, 404, 502 |
+//!
+//! [`adapt`] puts any layer over `http::Request` between two of them.
+//!
+//! The compiler checks the order. This builds:
+//!
+//! ```
+//! # use std::convert::Infallible;
+//! # use gitpod_routing::{Permit, Routed, layers::*};
+//! # use http::{Request, Response};
+//! # use tower::{Service, ServiceBuilder};
+//! # fn serve<S: Service<Request<()>>>(_: S) {}
+//! # async fn leaf(_: Routed<Permit, ()>) -> Result<Response<()>, Infallible> { Ok(Response::new(())) }
+//! # fn build(parse: ParseHostLayer, locate: LocateLayer, authorize: AuthorizeLayer) {
+//! serve(ServiceBuilder::new().layer(parse).layer(locate).layer(authorize).service_fn(leaf));
+//! # }
+//! ```
+//!
+//! and this, with two layers swapped, does not:
+//!
+//! ```compile_fail
+//! # use std::convert::Infallible;
+//! # use gitpod_routing::{Permit, Routed, layers::*};
+//! # use http::{Request, Response};
+//! # use tower::{Service, ServiceBuilder};
+//! # fn serve<S: Service<Request<()>>>(_: S) {}
+//! # async fn leaf(_: Routed<Permit, ()>) -> Result<Response<()>, Infallible> { Ok(Response::new(())) }
+//! # fn build(parse: ParseHostLayer, locate: LocateLayer, authorize: AuthorizeLayer) {
+//! serve(ServiceBuilder::new().layer(parse).layer(authorize).layer(locate).service_fn(leaf));
+//! # }
+//! ```
+
+mod adapt;
+mod authorize;
+mod explain_refusal;
+mod future;
+mod locate;
+mod parse_host;
+mod report_activity;
+
+pub use self::adapt::{AdaptLayer, Adapted, Recover, adapt};
+pub use self::authorize::{Authorize, AuthorizeLayer};
+pub use self::explain_refusal::{
+    ExplainRefusal, ExplainRefusalFuture, ExplainRefusalLayer, ExplainedBody,
+};
+pub use self::future::StageFuture;
+pub use self::locate::{Locate, LocateFuture, LocateLayer, Located};
+pub use self::parse_host::{ParseHost, ParseHostLayer};
+pub use self::report_activity::{ReportActivity, ReportActivityLayer};

@@ -1,0 +1,123 @@
+//! First stage: from a host to a [`HostTarget`].
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::request::Parts;
+use http::{Request, Response, Uri};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::framing;
+use crate::host::{Endpoint, HostError, HostPattern, HostSource, HostTarget, Via};
+use crate::layers::StageFuture;
+use crate::refusal::{BadRequest, Refusal};
+use crate::stage::Routed;
+
+/// Applies [`ParseHost`].
+#[derive(Clone, Debug)]
+pub struct ParseHostLayer {
+    pattern: Arc<HostPattern>,
+    source: HostSource,
+}
+
+impl ParseHostLayer {
+    /// Lets hosts that match `pattern` through.
+    #[must_use]
+    pub fn new(pattern: HostPattern) -> Self {
+        Self {
+            pattern: Arc::new(pattern),
+            source: HostSource::new(),
+        }
+    }
+
+    /// Reads the host from `source` instead of the `Host` header alone.
+    #[must_use]
+    pub fn with_source(mut self, source: HostSource) -> Self {
+        self.source = source;
+        self
+    }
+}
+
+impl<S> Layer<S> for ParseHostLayer {
+    type Service = ParseHost<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ParseHost {
+            inner,
+            pattern: Arc::clone(&self.pattern),
+            source: self.source.clone(),
+        }
+    }
+}
+
+/// Tells the inner service which workspace a request is for.
+///
+/// A host that does not match is answered here with [`Refusal::UnknownHost`],
+/// `404 Not Found`, and a request whose host or length is not clear with
+/// [`Refusal::BadRequest`]; the inner service is not called.
+///
+/// On a foreign host the first segment of the path names the workspace; it is cut off.
+/// The header that is trusted to name the host is removed.
+#[derive(Clone, Debug)]
+pub struct ParseHost<S> {
+    inner: S,
+    pattern: Arc<HostPattern>,
+    source: HostSource,
+}
+
+impl<S> ParseHost<S> {
+    fn read(&self, parts: &mut Parts) -> Result<HostTarget, Refusal> {
+        framing::check(parts).map_err(Refusal::BadRequest)?;
+        let (target, rest) = self.pattern.target_of(&self.source, parts)?;
+        if target.via == Via::ForeignHost && target.endpoint == Endpoint::Ide && !target.debug {
+            // An editor on an origin that any workspace can use would not be safe there.
+            return Err(Refusal::UnknownHost(HostError::BadForeignPath));
+        }
+        if let Some(rest) = rest {
+            parts.uri = with_path(&parts.uri, rest).ok_or(BAD_TARGET)?;
+        }
+        if let Some(name) = self.source.trusted_header() {
+            parts.headers.remove(name);
+        }
+        Ok(target)
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for ParseHost<S>
+where
+    S: Service<Routed<HostTarget, B>, Response = Response<R>>,
+    R: Default,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = StageFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        match self.read(&mut parts) {
+            Ok(target) => {
+                let request = Request::from_parts(parts, body);
+                StageFuture::inner(self.inner.call(Routed::new(target, request)))
+            }
+            Err(why) => StageFuture::refused(why),
+        }
+    }
+}
+
+/// `uri` with `path` in the place of its own, and its query kept.
+fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
+    let path_and_query = match uri.query() {
+        Some(query) => format!("{path}?{query}").parse(),
+        None => path.parse(),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(path_and_query.ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+const BAD_TARGET: Refusal = Refusal::BadRequest(BadRequest::BadTarget);

@@ -1,0 +1,63 @@
+//! Fourth stage: says that a workspace is used.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::activity::ActivitySink;
+use crate::stage::{Permit, Routed};
+
+/// Applies [`ReportActivity`].
+#[derive(Clone, Debug)]
+pub struct ReportActivityLayer {
+    sink: Arc<dyn ActivitySink>,
+}
+
+impl ReportActivityLayer {
+    /// Tells `sink` of each request.
+    #[must_use]
+    pub fn new(sink: Arc<dyn ActivitySink>) -> Self {
+        Self { sink }
+    }
+}
+
+impl<S> Layer<S> for ReportActivityLayer {
+    type Service = ReportActivity<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ReportActivity {
+            inner,
+            sink: Arc::clone(&self.sink),
+        }
+    }
+}
+
+/// Tells an [`ActivitySink`] of each request that may go on.
+///
+/// Requests that were refused do not count, so nobody keeps a workspace of someone else
+/// awake. It sits behind authorisation, or it does not compile.
+#[derive(Clone, Debug)]
+pub struct ReportActivity<S> {
+    inner: S,
+    sink: Arc<dyn ActivitySink>,
+}
+
+impl<S, B> Service<Routed<Permit, B>> for ReportActivity<S>
+where
+    S: Service<Routed<Permit, B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, routed: Routed<Permit, B>) -> Self::Future {
+        self.sink.active(routed.stage().info());
+        self.inner.call(routed)
+    }
+}

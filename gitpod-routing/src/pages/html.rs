@@ -1,0 +1,59 @@
+//! Explanations as a page.
+
+use askama::Template;
+use http::HeaderValue;
+
+use crate::pages::Page;
+use crate::pages::text::Explanation;
+use crate::refusal::Refusal;
+
+/// What the template is filled with. Everything is escaped by the template engine.
+#[derive(Debug, Template)]
+#[template(path = "refusal.html")]
+struct RefusalPage<'e> {
+    title: &'e str,
+    advice: &'e str,
+    status: u16,
+    reason: &'e str,
+    reload_seconds: Option<u8>,
+}
+
+pub(crate) fn page(explanation: &Explanation, refusal: &Refusal) -> Page {
+    let page = RefusalPage {
+        title: &explanation.title,
+        advice: &explanation.advice,
+        status: refusal.status().as_u16(),
+        reason: refusal.reason(),
+        reload_seconds: reload_seconds(refusal),
+    };
+    match page.render() {
+        Ok(text) => Page::new(HeaderValue::from_static("text/html; charset=utf-8"), text),
+        Err(_) => explanation.text(),
+    }
+}
+
+/// Pages that turn into something else by themselves reload.
+fn reload_seconds(refusal: &Refusal) -> Option<u8> {
+    match refusal {
+        Refusal::NotListening(_) | Refusal::Unreachable(_) => Some(5), // as the reference
+        _ if refusal.is_transient() => Some(2),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_escaped() {
+        let explanation = Explanation {
+            title: "<script>alert(1)</script>".into(),
+            advice: "\"'&<>".into(),
+        };
+        let page = page(&explanation, &Refusal::NoSuchWorkspace);
+        let html = str::from_utf8(&page.body).unwrap();
+        assert!(!html.contains("<script"), "{html}");
+        assert!(!html.contains("\"'&<>"), "{html}");
+    }
+}

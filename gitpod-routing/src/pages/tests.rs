@@ -1,0 +1,79 @@
+use http::HeaderValue;
+
+use super::*;
+use crate::access::Denied;
+use crate::info::RunState;
+use crate::refusal::{BadRequest, Unanswered};
+use crate::service::WorkspaceService;
+
+fn format_of(accept: &str) -> Format {
+    Format::preferred([&HeaderValue::from_str(accept).unwrap()])
+}
+
+#[test]
+fn form_follows_accept() {
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let cases = [
+        (browser, Format::Html),
+        ("application/json", Format::Json),
+        ("application/json, text/plain, */*", Format::Json),
+        ("*/*", Format::Text),
+        ("image/webp", Format::Text),
+        ("text/html;q=0.5, application/json", Format::Json),
+        ("text/html;q=0, */*;q=0.1", Format::Text),
+        ("text/html;q=x", Format::Html),
+        ("", Format::Text),
+    ];
+    for (accept, expected) in cases {
+        assert_eq!(format_of(accept), expected, "{accept}");
+    }
+    assert_eq!(Format::preferred([]), Format::Text);
+}
+
+fn every_refusal() -> Vec<Refusal> {
+    let services = [
+        WorkspaceService::Ide,
+        WorkspaceService::Supervisor,
+        WorkspaceService::Port(3000),
+    ];
+    let denied = [
+        Denied::NoToken,
+        Denied::UndecodableToken,
+        Denied::WrongToken,
+        Denied::ForeignOrigin,
+    ];
+    let states = [RunState::Starting, RunState::Stopping, RunState::Stopped];
+    let mut all = vec![
+        Refusal::BadRequest(BadRequest::UnclearHost),
+        Refusal::NoSuchWorkspace,
+        Refusal::StageLost,
+        Refusal::UnknownHost(crate::host::HostError::BadLabel),
+    ];
+    all.extend(services.map(|service| Refusal::NotListening(Unanswered::new(service))));
+    all.extend(services.map(|service| Refusal::Unreachable(Unanswered::new(service))));
+    all.extend(denied.map(Refusal::Denied));
+    all.extend(states.map(Refusal::NotRunning));
+    all
+}
+
+#[test]
+fn every_refusal_is_readable_json_that_names_its_reason() {
+    for refusal in every_refusal() {
+        let page = BuiltInPages::new().page(&refusal, Format::Json);
+        let json: serde_json::Value = serde_json::from_slice(&page.body).unwrap();
+        assert_eq!(json["reason"], refusal.reason());
+        assert_eq!(json["status"], refusal.status().as_u16());
+        assert!(!json["detail"].as_str().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn page_of_a_closed_port_says_how_to_open_it() {
+    let refusal = Refusal::NotListening(Unanswered::new(WorkspaceService::Port(3000)));
+    for format in [Format::Html, Format::Text] {
+        let page = BuiltInPages::new().page(&refusal, format);
+        let text = str::from_utf8(&page.body).unwrap();
+        assert!(text.contains("Port 3000 is not open"), "{text}");
+        assert!(text.contains("python3 -m http.server 3000"), "{text}");
+    }
+}

@@ -1,0 +1,132 @@
+//! Explanations in plain text and JSON.
+
+use std::borrow::Cow;
+
+use http::HeaderValue;
+
+use crate::access::Denied;
+use crate::info::RunState;
+use crate::pages::Page;
+use crate::refusal::{Refusal, Unanswered};
+use crate::service::WorkspaceService;
+
+/// What happened, and what to do about it. Holds nothing that came with the request but
+/// a port number.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Explanation {
+    pub(crate) title: Cow<'static, str>,
+    pub(crate) advice: Cow<'static, str>,
+}
+
+impl Explanation {
+    pub(crate) fn of(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::BadRequest(_) => fixed(
+                "Bad request",
+                "The request is not clear HTTP; it was not passed on.",
+            ),
+            Refusal::Denied(why) => denied(*why),
+            Refusal::LookupFailed(_) => fixed(
+                "Workspace list is not available",
+                "Whether this workspace exists is not known right now. Try again in a moment.",
+            ),
+            Refusal::NoSuchWorkspace => fixed(
+                "No such workspace",
+                "There is no workspace of this name here. Check the address, or start the workspace.",
+            ),
+            Refusal::NotRunning(state) => not_running(*state),
+            Refusal::NotListening(server) | Refusal::Unreachable(server) => unanswered(*server),
+            Refusal::StageLost => fixed(
+                "Internal error",
+                "The proxy is put together wrongly. Tell its operator.",
+            ),
+            Refusal::UnknownHost(_) => fixed(
+                "Unknown host",
+                "This host name belongs to no workspace. An address has the form [<port>-]<workspace id>.<domain>, with a port from 1 to 65535.",
+            ),
+        }
+    }
+
+    pub(crate) fn text(&self) -> Page {
+        let body = format!("{}\n\n{}\n", self.title, self.advice);
+        Page::new(HeaderValue::from_static("text/plain; charset=utf-8"), body)
+    }
+
+    /// Titles and advices are our own words without quotes or backslashes, so they need no
+    /// escaping; a test reads each of them back.
+    pub(crate) fn json(&self, refusal: &Refusal) -> Page {
+        let body = format!(
+            r#"{{"type":"about:blank","status":{},"reason":"{}","title":"{}","detail":"{}"}}"#,
+            refusal.status().as_u16(),
+            refusal.reason(),
+            self.title,
+            self.advice,
+        );
+        Page::new(HeaderValue::from_static("application/problem+json"), body)
+    }
+}
+
+fn denied(why: Denied) -> Explanation {
+    match why {
+        Denied::NoToken => fixed(
+            "Access denied",
+            "This is private. Open it from a browser that is signed in as the owner, send the owner token in the header x-gitpod-owner-token, or have the owner make it public.",
+        ),
+        Denied::UndecodableToken => fixed(
+            "Unreadable token",
+            "The owner token is not form-encoded text.",
+        ),
+        Denied::WrongToken => fixed(
+            "Access denied",
+            "The owner token is not the one of this run of the workspace. Each start makes a new one; get it again.",
+        ),
+        Denied::ForeignOrigin => fixed(
+            "Access denied",
+            "A web page of another origin may not open connections to this workspace.",
+        ),
+    }
+}
+
+fn not_running(state: RunState) -> Explanation {
+    match state {
+        RunState::Starting => fixed(
+            "Workspace is starting",
+            "It will be here in a moment. Try again.",
+        ),
+        RunState::Stopping => fixed(
+            "Workspace is stopping",
+            "Start it again once it has stopped.",
+        ),
+        _ => fixed(
+            "Workspace is not running",
+            "Start it and try again. Its files are kept.",
+        ),
+    }
+}
+
+fn unanswered(server: Unanswered) -> Explanation {
+    match server.service {
+        WorkspaceService::Port(port) => Explanation {
+            title: format!("Port {port} is not open").into(),
+            advice: format!(
+                "No server in the workspace answers on port {port}. Start one there, for example with: python3 -m http.server {port} - then reload. It may listen on 127.0.0.1 or on all addresses."
+            )
+            .into(),
+        },
+        WorkspaceService::Ide => fixed(
+            "Editor does not answer",
+            "The workspace runs, and its editor does not answer yet. Try again in a moment.",
+        ),
+        WorkspaceService::Supervisor => fixed(
+            "Workspace does not answer",
+            "The workspace runs, and its supervisor does not answer. Try again in a moment, or restart the workspace.",
+        ),
+    }
+}
+
+fn fixed(title: &'static str, advice: &'static str) -> Explanation {
+    Explanation {
+        title: title.into(),
+        advice: advice.into(),
+    }
+}

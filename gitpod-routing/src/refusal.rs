@@ -1,0 +1,178 @@
+//! Why a stage answered a request itself.
+
+use std::sync::Arc;
+
+use http::header::{CONNECTION, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+
+use crate::access::Denied;
+use crate::host::HostError;
+use crate::info::{ProviderError, RunState};
+use crate::service::WorkspaceService;
+
+/// Why a request went no further.
+///
+/// The stage that refuses puts this in the extensions of its response, so an
+/// outer layer can log it, count it, or draw a page for it. Nothing in it holds a
+/// token or an address.
+///
+/// | reason | status |
+/// | --- | --- |
+/// | `bad-request` | 400, and the connection is closed |
+/// | `no-token`, `undecodable-token`, `wrong-token`, `foreign-origin` | 401, 400, 403, 403 |
+/// | `unknown-host`, `no-such-workspace` | 404 |
+/// | `not-running` | 503 |
+/// | `not-listening`, `unreachable` | 404 for a port or the editor of a debug workspace, else 502 |
+/// | `lookup-failed` | 503 |
+/// | `stage-lost` | 500 |
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The request breaks HTTP in a way that proxies and servers read differently.
+    #[error("bad request")]
+    BadRequest(#[source] BadRequest),
+    /// Its credentials do not open what it asks for.
+    #[error("access denied")]
+    Denied(#[source] Denied),
+    /// Whether the workspace exists could not be found out.
+    #[error("lookup failed")]
+    LookupFailed(#[source] Arc<ProviderError>),
+    /// There is no workspace of that name.
+    #[error("no such workspace")]
+    NoSuchWorkspace,
+    /// The workspace exists and cannot be reached in this state.
+    #[error("workspace is not running")]
+    NotRunning(RunState),
+    /// The workspace runs, and nothing in it listens there.
+    #[error("nothing listens there")]
+    NotListening(Unanswered),
+    /// A layer between two stages passed on another request than it was given.
+    #[error("a layer lost what earlier stages proved")]
+    StageLost,
+    /// The host names no workspace.
+    #[error("unknown host")]
+    UnknownHost(#[source] HostError),
+    /// The server in the workspace did not answer, or not in HTTP.
+    #[error("server in the workspace did not answer")]
+    Unreachable(Unanswered),
+}
+
+/// Which server did not answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Unanswered {
+    /// Which one.
+    pub service: WorkspaceService,
+    /// Whether it is one of the nested debug workspace.
+    pub debug: bool,
+}
+
+impl Unanswered {
+    /// Server `service` of a workspace.
+    #[must_use]
+    pub fn new(service: WorkspaceService) -> Self {
+        let debug = false;
+        Self { service, debug }
+    }
+
+    /// **Source:** status table of the reference: what users start themselves is "not
+    /// found" while it does not answer, what we start is a bad gateway.
+    fn status(self) -> StatusCode {
+        match (self.service, self.debug) {
+            (WorkspaceService::Port(_), _) | (WorkspaceService::Ide, true) => StatusCode::NOT_FOUND,
+            _ => StatusCode::BAD_GATEWAY,
+        }
+    }
+}
+
+/// How a request breaks HTTP.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadRequest {
+    /// Its target is no path: `CONNECT`, or `*`.
+    #[error("target of the request is no path")]
+    BadTarget,
+    /// It says in two ways, or in an unknown way, how long its body is.
+    #[error("length of the body is not clear")]
+    UnclearLength,
+    /// It names two hosts.
+    #[error("host is not clear")]
+    UnclearHost,
+    /// Its `Upgrade` field is not one plain token list.
+    #[error("upgrade is not clear")]
+    UnclearUpgrade,
+}
+
+impl Refusal {
+    /// The status that tells the client.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) | Self::Denied(Denied::UndecodableToken) => StatusCode::BAD_REQUEST,
+            Self::Denied(Denied::NoToken) => StatusCode::UNAUTHORIZED,
+            Self::Denied(Denied::WrongToken | Denied::ForeignOrigin) => StatusCode::FORBIDDEN,
+            Self::LookupFailed(_) | Self::NotRunning(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoSuchWorkspace | Self::UnknownHost(_) => StatusCode::NOT_FOUND,
+            Self::NotListening(server) | Self::Unreachable(server) => server.status(),
+            Self::StageLost => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// A word for programs. It stays the same between versions.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad-request",
+            Self::Denied(Denied::NoToken) => "no-token",
+            Self::Denied(Denied::UndecodableToken) => "undecodable-token",
+            Self::Denied(Denied::WrongToken) => "wrong-token",
+            Self::Denied(Denied::ForeignOrigin) => "foreign-origin",
+            Self::LookupFailed(_) => "lookup-failed",
+            Self::NoSuchWorkspace => "no-such-workspace",
+            Self::NotRunning(_) => "not-running",
+            Self::NotListening(_) => "not-listening",
+            Self::StageLost => "stage-lost",
+            Self::UnknownHost(_) => "unknown-host",
+            Self::Unreachable(_) => "unreachable",
+        }
+    }
+
+    /// Whether the same request can succeed a little later without anyone doing something.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::LookupFailed(why) => why.is_transient(),
+            Self::NotRunning(state) => *state == RunState::Starting,
+            _ => false,
+        }
+    }
+
+    /// A response with this refusal in its extensions, and an empty body.
+    #[must_use]
+    pub fn into_response<B: Default>(self) -> Response<B> {
+        let mut response = Response::new(B::default());
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        if matches!(self, Self::BadRequest(_)) {
+            // What follows on the connection may be part of the unclear request.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self.is_transient() {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<HostError> for Refusal {
+    fn from(why: HostError) -> Self {
+        match why.is_malformed() {
+            true => Self::BadRequest(BadRequest::UnclearHost),
+            false => Self::UnknownHost(why),
+        }
+    }
+}
+
+/// Seconds after which a client may ask again. Chosen by us: a start takes a few of them.
+const RETRY_SECONDS: &str = "2";

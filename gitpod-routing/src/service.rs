@@ -1,0 +1,102 @@
+//! Servers inside a workspace, and which one a request is for.
+
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderMap, Request, Version};
+use percent_encoding::percent_decode_str;
+
+use crate::host::{Endpoint, HostTarget, Via};
+
+/// Which server of a workspace to reach.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum WorkspaceService {
+    /// The editor.
+    Ide,
+    /// The supervisor, which runs tasks and knows the state of everything inside.
+    Supervisor,
+    /// A port the user opened.
+    Port(u16),
+}
+
+impl WorkspaceService {
+    /// The server that a request for `path` on `target` is for.
+    ///
+    /// Below `/_supervisor` an editor's host belongs to the supervisor. However the path is
+    /// written, with escapes, dots or doubled slashes, it counts as what it could come to mean.
+    #[must_use]
+    pub fn of(target: &HostTarget, path: &str) -> Self {
+        match target.endpoint {
+            Endpoint::Port(number) => Self::Port(number),
+            Endpoint::Ide if target.via == Via::OwnHost && leads_to_supervisor(path) => {
+                Self::Supervisor
+            }
+            Endpoint::Ide => Self::Ide,
+        }
+    }
+}
+
+fn leads_to_supervisor(path: &str) -> bool {
+    if !path.contains(['%', '\\']) && !path.contains("//") && !path.contains("/.") {
+        return first_segment_is_supervisor(path);
+    }
+    let decoded: Vec<u8> = percent_decode_str(path).collect();
+    let mut segments: Vec<&[u8]> = Vec::new();
+    for segment in decoded.split(|b| matches!(b, b'/' | b'\\')) {
+        match segment {
+            b"" | b"." => {}
+            b".." => drop(segments.pop()),
+            other => segments.push(other),
+        }
+    }
+    first_segment_is_supervisor(path) || segments.first() == Some(&b"_supervisor".as_slice())
+}
+
+fn first_segment_is_supervisor(path: &str) -> bool {
+    path.strip_prefix("/_supervisor")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether a request asks to become a connection of another protocol.
+pub(crate) fn is_upgrade<B>(request: &Request<B>) -> bool {
+    request.version() == Version::HTTP_11
+        && request.headers().contains_key(UPGRADE)
+        && connection_lists(request.headers(), "upgrade")
+}
+
+/// Whether a `Connection` field lists `token`.
+pub(crate) fn connection_lists(headers: &HeaderMap, token: &str) -> bool {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|listed| listed.trim().eq_ignore_ascii_case(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn supervisor_has_one_segment_however_it_is_written() {
+        let cases = [
+            ("/_supervisor", true),
+            ("/_supervisor/v1/status/ide", true),
+            ("/_supervisorx", false),
+            ("/a/_supervisor", false),
+            ("/%5fsupervisor/v1", true),
+            ("//_supervisor/v1", true),
+            ("/x/../_supervisor", true),
+            ("/_supervisor/../x", true), // as written it begins there
+            ("/x/%2e%2e/_supervisor", true),
+            ("/\\_supervisor", true),
+            ("/", false),
+        ];
+        let id = "pink-panda-ns35kd21".parse().unwrap();
+        let target = HostTarget::ide(id);
+        for (path, expected) in cases {
+            let is = WorkspaceService::of(&target, path) == WorkspaceService::Supervisor;
+            assert_eq!(is, expected, "{path}");
+        }
+    }
+}
