@@ -80,3 +80,5 @@ pub use self::{
 pub mod gitpod_yml;
 #[cfg(feature = "process")]
 pub mod process;
+#[cfg(feature = "kube")]
+pub mod kube;
