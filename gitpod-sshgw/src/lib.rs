@@ -1,1 +1,73 @@
 //! Login names and authentication of an SSH gateway to workspaces.
+//!
+//! `ssh pink-panda-ns35kd21@example.com` reaches a gateway, which finds the
+//! workspace of that name, checks the owner's password or key, and connects to the
+//! SSH server in the workspace.
+//!
+//! ```text
+//!  user name ─▶ LoginName ─▶ WorkspaceInfoProvider ─▶ SshAuthenticator ─▶ Authenticated
+//!  credential      │ not an id      │ unknown, not running    │ wrong              │
+//!                  └── Refusal ◀────┴─────────────────────────┘                    ▼
+//!                        │                                             UpstreamConnector
+//!                        ▼                                                         │
+//!                  AuthAttempts ─▶ Reply: failure, rejected, disconnect            ▼
+//!                                                                    the workspace's sshd
+//! ```
+//!
+//! # Example
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use gitpod_routing::{MemoryProvider, OwnerToken, WorkspaceInfo};
+//! # use gitpod_sshgw::*;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let workspaces = MemoryProvider::new();
+//! let info = WorkspaceInfo::new("pink-panda-ns35kd21".parse()?, "i-1".parse()?, OwnerToken::new("s3cret"));
+//! workspaces.insert(info.running_at([10, 0, 0, 7].into()));
+//! let authenticate = Authenticate::new(Arc::new(workspaces), Arc::new(OwnerAuthenticator::new()));
+//!
+//! let wrong = authenticate.attempt("pink-panda-ns35kd21", Credential::Password(b"guess")).await;
+//! assert_eq!(wrong.err(), Some(Refusal::Continue(ErrorCode::AuthFailed)));
+//! let right = authenticate.attempt("pink-panda-ns35kd21#s3cret", Credential::None).await?;
+//! assert!(matches!(right, Accepted::LoggedIn(_)));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it does not do
+//!
+//! - It does not speak SSH: a server verifies signatures and asks this crate.
+//! - It does not bound time or connections, only attempts.
+//! - It understands no user certificates, and no options in lines of `authorized_keys`:
+//!   such lines are accepted, but never match.
+//!
+//! # Features
+//!
+//! None by default. `testing` adds `check_authenticator` and
+//! `check_upstream_connector`, which implementations of the two traits must pass.
+
+mod attempts;
+mod authenticate;
+mod authenticator;
+mod authorized_keys;
+mod code;
+#[cfg(feature = "testing")]
+mod conformance;
+mod credential;
+mod host_key;
+mod login;
+mod upstream;
+
+pub use self::attempts::{AuthAttempts, Reply};
+pub use self::authenticate::{Accepted, Authenticate, Authenticated, Refusal};
+pub use self::authenticator::{AuthenticatorError, OwnerAuthenticator, SshAuthenticator, Verdict};
+pub use self::code::ErrorCode;
+#[cfg(feature = "testing")]
+pub use self::conformance::{Violation, check_authenticator, check_upstream_connector};
+pub use self::credential::{Credential, SignedKey};
+pub use self::host_key::preferred_host_key;
+pub use self::login::{LoginName, LoginNameError, LoginParts, NameForm, SessionTarget};
+pub use self::upstream::{
+    ByteStream, MemoryUpstream, Upstream, UpstreamConnector, UpstreamError, sshd_address,
+};

@@ -1,0 +1,63 @@
+//! By what right a client asks to be let in.
+
+use std::fmt;
+
+use crate::login::NameForm;
+
+/// What a client presents with one authentication request.
+///
+/// Prints without its secrets.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum Credential<'a> {
+    /// Method `none`: nothing but the user name, which may carry a token.
+    None,
+    /// Method `password`.
+    Password(&'a [u8]),
+    /// Method `publickey` as a question: would this key do? Nothing is proved.
+    OfferedKey(&'a [u8]),
+    /// Method `publickey` with a signature.
+    SignedKey(SignedKey<'a>),
+}
+
+impl Credential<'_> {
+    /// How the user name beside it is to be read.
+    #[must_use]
+    pub const fn name_form(&self) -> NameForm {
+        match self {
+            Self::None => NameForm::MayCarryToken,
+            Self::Password(_) | Self::OfferedKey(_) | Self::SignedKey(_) => NameForm::IdOnly,
+        }
+    }
+}
+
+impl fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Password(_) => "Password(***)",
+            Self::OfferedKey(_) => "OfferedKey(..)",
+            Self::SignedKey(_) => "SignedKey(..)",
+        })
+    }
+}
+
+/// A public key whose owner has signed this very session: who offers a key and
+/// who holds it need not be the same.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SignedKey<'a>(&'a [u8]);
+
+impl<'a> SignedKey<'a> {
+    /// The key in its SSH encoding. Call this only after its signature over the
+    /// session has been verified, with this key.
+    #[must_use]
+    pub const fn verified(blob: &'a [u8]) -> Self {
+        Self(blob)
+    }
+
+    /// The key in its SSH encoding.
+    #[must_use]
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+}

@@ -1,0 +1,132 @@
+//! The way to a workspace's own SSH server.
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use gitpod_routing::{BoxError, WorkspaceId, WorkspaceInfo};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+
+use crate::authenticate::Authenticated;
+use crate::login::SessionTarget;
+
+/// Opens connections to workspaces' own SSH servers.
+///
+/// A gateway calls it once for each client that was let in. Implement this where
+/// workspaces are reached in your own way: through an overlay network, a socket,
+/// a virtual machine's console. [`MemoryUpstream`] needs no network.
+///
+/// # Contract
+///
+/// - `Ok`: a connection of its own, on which the server of *that* workspace, and of
+///   that run of it, speaks first.
+/// - `Err`: there is none. The client is told nothing, and its connection closed.
+/// - Where to connect comes from [`Authenticated`] alone, never from the client.
+///   [`sshd_address`] is the place where the reference system's servers listen.
+///
+/// An answer within 5 s is expected; callers drop the future after that, and
+/// nothing may be left open then. Dropping the connection closes it.
+///
+/// # Source
+///
+/// Chosen by us; ports as in the reference system.
+#[async_trait]
+pub trait UpstreamConnector: fmt::Debug + Send + Sync + 'static {
+    /// A new connection to the SSH server of the workspace that was logged in to.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamError`] if there is none; see the contract.
+    async fn connect(&self, to: &Authenticated) -> Result<Upstream, UpstreamError>;
+}
+
+/// A connection to a workspace's SSH server.
+pub type Upstream = Box<dyn ByteStream>;
+
+/// Bytes in both directions, of whatever kind.
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
+
+/// Where the SSH server of a workspace listens, once it has an address.
+#[must_use]
+pub fn sshd_address(info: &WorkspaceInfo, target: SessionTarget) -> Option<SocketAddr> {
+    let port = match target {
+        SessionTarget::Workspace => 23001,
+        SessionTarget::Debug => 25001,
+    };
+    info.address.map(|address| SocketAddr::new(address, port))
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpstreamError {
+    /// The workspace has no address, or no SSH server.
+    #[error("workspace has no ssh server")]
+    Absent,
+    /// The server did not take the connection.
+    #[error("ssh server of the workspace was not reached")]
+    Unreachable(#[source] BoxError),
+    /// The server did not answer in time.
+    #[error("ssh server of the workspace did not answer in time")]
+    TimedOut,
+}
+
+/// An [`UpstreamConnector`] without a network: you are the server.
+#[derive(Debug, Default)]
+pub struct MemoryUpstream {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    serving: HashSet<WorkspaceId>,
+    waiting: VecDeque<(WorkspaceId, DuplexStream)>,
+}
+
+impl MemoryUpstream {
+    /// With no servers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Workspace `id` has a server from now on.
+    pub fn serve(&self, id: WorkspaceId) {
+        self.with(|state| state.serving.insert(id));
+    }
+
+    /// The server's end of the oldest connection not yet accepted, and whose it is.
+    pub fn accept(&self) -> Option<(WorkspaceId, DuplexStream)> {
+        self.with(|state| state.waiting.pop_front())
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self
+            .state
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        change(&mut state)
+    }
+}
+
+#[async_trait]
+impl UpstreamConnector for MemoryUpstream {
+    async fn connect(&self, to: &Authenticated) -> Result<Upstream, UpstreamError> {
+        let id = &to.info().id;
+        self.with(|state| {
+            if !state.serving.contains(id) {
+                return Err(UpstreamError::Absent);
+            }
+            let (ours, theirs) = tokio::io::duplex(BUFFER);
+            state.waiting.push_back((id.clone(), theirs));
+            Ok(Box::new(ours) as Upstream)
+        })
+    }
+}
+
+/// Bytes under way in one direction: two of the largest SSH packets.
+const BUFFER: usize = 64 * 1024;

@@ -1,0 +1,102 @@
+//! Our own implementations pass the suites, and wrong ones do not.
+#![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use gitpod_routing::{Admission, OwnerToken, WorkspaceInfo};
+use gitpod_sshgw::{
+    Authenticated, AuthenticatorError, Credential, LoginName, MemoryUpstream, OwnerAuthenticator,
+    SshAuthenticator, Upstream, UpstreamConnector, UpstreamError, Verdict, Violation,
+    check_authenticator, check_upstream_connector,
+};
+use tokio::io::AsyncWriteExt as _;
+
+fn workspace(id: &str) -> Arc<WorkspaceInfo> {
+    let token = OwnerToken::new("s3cret");
+    Arc::new(WorkspaceInfo::new(
+        id.parse().unwrap(),
+        "instance".parse().unwrap(),
+        token,
+    ))
+}
+
+#[tokio::test]
+async fn owner_authenticator_keeps_the_contract() {
+    check_authenticator(&OwnerAuthenticator::new())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn authenticator_that_opens_shared_workspaces_breaks_a_rule() {
+    #[derive(Debug)]
+    struct Sharing;
+
+    #[async_trait]
+    impl SshAuthenticator for Sharing {
+        async fn decide(
+            &self,
+            _: &LoginName,
+            _: &Credential<'_>,
+            info: &WorkspaceInfo,
+        ) -> Result<Verdict, AuthenticatorError> {
+            Ok(match info.admission {
+                Admission::Everyone => Verdict::Admit,
+                _ => Verdict::Continue,
+            })
+        }
+    }
+
+    let why = check_authenticator(&Sharing).await.unwrap_err();
+    assert!(
+        matches!(why, Violation::Rule("nothing admits nobody")),
+        "{why:?}"
+    );
+}
+
+/// Has a server that greets on each connection.
+#[derive(Debug)]
+struct Greeting(MemoryUpstream);
+
+#[async_trait]
+impl UpstreamConnector for Greeting {
+    async fn connect(&self, to: &Authenticated) -> Result<Upstream, UpstreamError> {
+        let connection = self.0.connect(to).await?;
+        let (id, mut server) = self.0.accept().unwrap();
+        assert_eq!(id, to.info().id);
+        server.write_all(b"SSH-2.0-test\r\n").await.unwrap();
+        tokio::spawn(async move {
+            let _open = server;
+            std::future::pending::<()>().await;
+        });
+        Ok(connection)
+    }
+}
+
+#[tokio::test]
+async fn upstream_in_memory_keeps_the_contract() {
+    let (here, elsewhere) = (
+        workspace("pink-panda-ns35kd21"),
+        workspace("teal-otter-7f3k9q2m"),
+    );
+    let upstream = MemoryUpstream::new();
+    upstream.serve(here.id.clone());
+    check_upstream_connector(&Greeting(upstream), here, elsewhere)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn upstream_that_reaches_any_workspace_breaks_a_rule() {
+    let (here, elsewhere) = (
+        workspace("pink-panda-ns35kd21"),
+        workspace("teal-otter-7f3k9q2m"),
+    );
+    let upstream = MemoryUpstream::new();
+    upstream.serve(here.id.clone());
+    upstream.serve(elsewhere.id.clone());
+    let checked = check_upstream_connector(&Greeting(upstream), here, elsewhere).await;
+    assert!(matches!(checked, Err(Violation::Rule(_))), "{checked:?}");
+}
