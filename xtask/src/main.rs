@@ -5,6 +5,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod cache;
+mod gate;
+mod install;
+mod shell;
+mod test;
 mod vectors;
 
 #[derive(Debug, Parser)]
@@ -19,6 +24,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Install what the tests need, say what is installed, and run all tests
+    Test,
     /// Replay a file of test vectors and compare what this code does with what it should do
     Vectors {
         /// A file in one of the formats of testdata/*-cases.json
@@ -27,6 +34,18 @@ enum Task {
         #[arg(long)]
         group: Option<String>,
     },
+    /// Compile every feature of every library alone
+    Features,
+    /// Check licences, sources and banned crates
+    Deny,
+    /// Run every fuzz target for a while
+    Fuzz {
+        /// How long each target runs
+        #[arg(long, default_value_t = 10)]
+        seconds: u32,
+    },
+    /// Try the README's first command from a fresh clone
+    FirstCommand,
 }
 
 /// The command could not be done at all, as opposed to "done, and something failed".
@@ -34,11 +53,20 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let out = &mut std::io::stdout().lock();
-    let done = match Arguments::parse().task {
+    let result = match Arguments::parse().task {
+        Task::Test => test::run(out),
+        Task::Features => gate::features::check_each().map(done),
+        Task::Deny => gate::deny::check().map(done),
+        Task::Fuzz { seconds } => gate::fuzz::run_each(seconds).map(done),
+        Task::FirstCommand => gate::first_command::check().map(done),
         Task::Vectors { file, group } => vectors::run(&file, group.as_deref(), out),
     };
-    done.unwrap_or_else(|why| {
+    result.unwrap_or_else(|why| {
         eprintln!("error: {why:#}");
         ExitCode::from(USAGE)
     })
+}
+
+fn done((): ()) -> ExitCode {
+    ExitCode::SUCCESS
 }

@@ -22,22 +22,31 @@ mod judge;
 mod manager;
 pub(crate) mod outcome;
 mod proxy;
-mod report;
+pub(crate) mod report;
 mod ssh;
 
 type Replay = fn(&str, &Value, &Value) -> Option<Outcome>;
 
 /// Replays `path` and prints to `out`; fails only if there is nothing to replay.
 pub(crate) fn run(path: &Path, group: Option<&str>, out: impl Write) -> anyhow::Result<ExitCode> {
-    let file = VectorFile::read(path)?;
-    if let Some(wanted) = group {
-        refuse_unknown_group(&file, wanted)?;
-    }
-    let tally = replay_all(&file, group, out, replays_of(file.format))?;
+    let tally = replay_file(path, group, out)?;
     Ok(match tally.failed {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     })
+}
+
+/// As [`run`], for callers that add up.
+pub(crate) fn replay_file(
+    path: &Path,
+    group: Option<&str>,
+    out: impl Write,
+) -> anyhow::Result<Tally> {
+    let file = VectorFile::read(path)?;
+    if let Some(wanted) = group {
+        refuse_unknown_group(&file, wanted)?;
+    }
+    replay_all(&file, group, out, replays_of(file.format))
 }
 
 /// Who is asked about a group, in this order.

@@ -24,6 +24,18 @@ impl std::fmt::Display for Tally {
     }
 }
 
+impl std::ops::Add for Tally {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+}
+
 /// Writes blocks as they come and counts.
 #[derive(Debug)]
 pub(crate) struct Report<W> {

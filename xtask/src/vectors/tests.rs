@@ -19,7 +19,7 @@ fn doubles(group: &str, _fixtures: &Value, case: &Value) -> Option<Outcome> {
     })
 }
 
-fn replayed(cases: Value, group: Option<&str>) -> (Tally, String) {
+fn replayed(cases: &Value, group: Option<&str>) -> (Tally, String) {
     let file = VectorFile::from_json(json!({"schema_version": 1, "cases": cases})).unwrap();
     let mut out = Vec::new();
     let tally = replay_all(&file, group, &mut out, &[doubles]).unwrap();
@@ -29,7 +29,7 @@ fn replayed(cases: Value, group: Option<&str>) -> (Tally, String) {
 #[test]
 fn wrong_result_is_counted_as_failed_and_shown_with_all_three_sides() {
     let (tally, out) = replayed(
-        json!([
+        &json!([
             {"id": "d-1", "group": "double", "title": "two", "input": 2, "expect": 4},
             {"id": "d-2", "group": "double", "title": "three", "input": 3, "expect": 7},
         ]),
@@ -45,7 +45,7 @@ fn wrong_result_is_counted_as_failed_and_shown_with_all_three_sides() {
 #[test]
 fn difference_in_a_quirk_is_printed_and_skipped() {
     let (tally, out) = replayed(
-        json!([
+        &json!([
             {"id": "q-1", "group": "double", "compat": "quirk", "input": 2, "expect": 5},
             {"id": "q-2", "group": "double", "compat": "quirk", "input": 2, "expect": 4},
         ]),
@@ -58,7 +58,7 @@ fn difference_in_a_quirk_is_printed_and_skipped() {
 #[test]
 fn of_a_bug_the_preferred_result_decides() {
     let (tally, _) = replayed(
-        json!([
+        &json!([
             {"id": "b-1", "group": "double", "compat": "bug", "input": 2, "expect": 5, "preferred": 4},
             {"id": "b-2", "group": "double", "compat": "bug", "input": 2, "expect": 4, "preferred": 5},
             {"id": "b-3", "group": "double", "compat": "bug", "input": 2, "expect": 4},
@@ -71,7 +71,7 @@ fn of_a_bug_the_preferred_result_decides() {
 #[test]
 fn unsupported_group_is_skipped_by_name() {
     let (tally, out) = replayed(
-        json!([
+        &json!([
             {"id": "n-1", "group": "new", "input": 1, "expect": 1},
             {"id": "n-2", "group": "new", "input": 1, "expect": 1},
             {"id": "n-3", "group": "cannot", "input": 1, "expect": 1},
@@ -86,7 +86,7 @@ fn unsupported_group_is_skipped_by_name() {
 #[test]
 fn broken_cases_fail_with_their_id_and_the_rest_is_replayed() {
     let (tally, out) = replayed(
-        json!([
+        &json!([
             {"id": "x-1", "group": "double", "input": 1},
             {"id": "x-2", "input": 1, "expect": 1},
             7,
@@ -108,7 +108,7 @@ fn broken_cases_fail_with_their_id_and_the_rest_is_replayed() {
 #[test]
 fn only_the_wanted_group_is_replayed() {
     let (tally, _) = replayed(
-        json!([
+        &json!([
             {"id": "d-1", "group": "double", "input": 2, "expect": 4},
             {"id": "n-1", "group": "new", "input": 1, "expect": 1},
         ]),

@@ -1,0 +1,90 @@
+//! What the tests need besides Rust: found if it is there, else installed, and always said.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::shell::which;
+
+pub(crate) mod cargo_tool;
+
+mod apt;
+mod node;
+mod python;
+
+/// Where the tests find what was installed, as environment variables for them.
+#[derive(Debug, Default)]
+pub(crate) struct Provided(pub(crate) Vec<(&'static str, OsString)>);
+
+/// One thing from the system's package manager.
+#[derive(Clone, Copy, Debug)]
+struct Need {
+    /// What the tests do with it.
+    purpose: &'static str,
+    packages: &'static [&'static str],
+    present: fn() -> bool,
+}
+
+/// Nothing is listed that no test uses: databases come with the tests that need them.
+const NEEDS: [Need; 7] = [
+    Need {
+        purpose: "clones repositories",
+        packages: &["git"],
+        present: || which("git").is_some(),
+    },
+    Need {
+        purpose: "signals processes and looks at them",
+        packages: &["procps"],
+        present: || which("kill").is_some() && which("ps").is_some(),
+    },
+    Need {
+        purpose: "links the fuzz targets",
+        packages: &["g++"],
+        present: || which("c++").is_some(),
+    },
+    Need {
+        purpose: "nebula-cert, the judge of our certificates",
+        packages: &["nebula"],
+        present: || which("nebula-cert").is_some(),
+    },
+    Need {
+        purpose: "web server in a workspace, and JupyterLab",
+        packages: &["python3", "python3-venv"],
+        present: python::is_present,
+    },
+    Need {
+        purpose: "WebSocket echo in a workspace",
+        packages: &["nodejs", "npm"],
+        present: || which("node").is_some() && which("npm").is_some(),
+    },
+    Need {
+        purpose: "browser that uses JupyterLab through the proxy",
+        packages: &["chromium", "chromium-driver"],
+        present: || which("chromium").is_some() && which("chromedriver").is_some(),
+    },
+];
+
+/// Makes everything available, or says what is missing and how to get it.
+pub(crate) fn provide() -> anyhow::Result<Provided> {
+    let missing: Vec<Need> = NEEDS.into_iter().filter(|need| !(need.present)()).collect();
+    for need in NEEDS {
+        let state = if (need.present)() {
+            "found"
+        } else {
+            "to be installed"
+        };
+        eprintln!(
+            "needs {:<28} {state}: {}",
+            need.packages.join(", "),
+            need.purpose
+        );
+    }
+    apt::install(&missing)?;
+    let jupyter = python::jupyterlab()?;
+    let modules = node::modules()?;
+    Ok(Provided(vec![
+        ("GITPOD_TEST_JUPYTER", PathBuf::into_os_string(jupyter)),
+        ("GITPOD_TEST_NODE_MODULES", modules.into_os_string()),
+        // A test that lacks something fails, rather than to pass for nothing.
+        ("GITPOD_TEST_REQUIRE", "1".into()),
+    ]))
+}
