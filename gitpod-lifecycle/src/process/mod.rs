@@ -1,0 +1,4 @@
+//! Local processes as workspaces.
+
+pub mod listeners;
+pub mod tree;
