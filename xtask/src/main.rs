@@ -26,6 +26,8 @@ struct Arguments {
 enum Task {
     /// Install what the tests need, say what is installed, and run all tests
     Test,
+    /// Only install what the tests need, and print it as variables for a shell that runs `cargo test`
+    Setup,
     /// Replay a file of test vectors and compare what this code does with what it should do
     Vectors {
         /// A file in one of the formats of testdata/*-cases.json
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
     let out = &mut std::io::stdout().lock();
     let result = match Arguments::parse().task {
         Task::Test => test::run(out),
+        Task::Setup => test::set_up(out),
         Task::Features => gate::features::check_each().map(done),
         Task::Deny => gate::deny::check().map(done),
         Task::Fuzz { seconds } => gate::fuzz::run_each(seconds).map(done),

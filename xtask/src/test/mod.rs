@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::Context;
 
 use crate::install;
-use crate::shell::{announce, cargo, repository};
+use crate::shell::{announce, cargo, quoted, repository};
 use crate::vectors;
 use crate::vectors::report::Tally;
 
@@ -29,6 +29,14 @@ pub(crate) fn run(out: &mut impl Write) -> anyhow::Result<ExitCode> {
         all.add(&name, Suite::finished(tally));
     }
     all.finish(out)
+}
+
+/// As [`run`] begins, for those who then call `cargo test` themselves.
+pub(crate) fn set_up(out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    for (name, value) in install::provide()?.0 {
+        writeln!(out, "export {name}={}", quoted(&value.to_string_lossy()))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Unit, integration and doc tests with the examples; then the fuzz corpus, which is a workspace of its own.
