@@ -1,2 +1,7 @@
 //! Runs inside a workspace: tasks, listening ports, status endpoints, the workspace's page.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    supervisor::main_from(std::env::args_os())
+}

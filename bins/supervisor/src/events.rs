@@ -1,0 +1,89 @@
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderName, header};
+use axum::response::IntoResponse;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::StreamExt;
+use futures_util::stream::select_all;
+use serde_json::{Value, json};
+use tokio_stream::wrappers::WatchStream;
+
+use crate::ide::IdeState;
+use crate::workspace::{FileState, RunState, Workspace};
+
+/// Below the idle limits of usual proxies.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Server-sent events `tasks`, `ports`, `ide` and `state`: each once at the beginning and then at every change, with the whole of
+/// what it is about, so that a reader that missed some is right again after the next.
+pub(crate) async fn events(State(workspace): State<Arc<Workspace>>) -> impl IntoResponse {
+    let tasks = Arc::clone(&workspace);
+    let changes = select_all([
+        WatchStream::new(workspace.run_state.subscribe())
+            .map(|state| event("state", &state_json(state)))
+            .boxed(),
+        WatchStream::new(workspace.ide_state.subscribe())
+            .map(|state| event("ide", &ide_json(&state)))
+            .boxed(),
+        WatchStream::new(workspace.task_status.subscribe())
+            .map(move |_| event("tasks", &json!({"tasks": tasks_json(&tasks)})))
+            .boxed(),
+        WatchStream::new(workspace.ports.subscribe())
+            .map(|ports| event("ports", &json!({"ports": ports})))
+            .boxed(),
+    ]);
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (
+        headers,
+        Sse::new(changes).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)),
+    )
+}
+
+fn event(name: &str, data: &Value) -> Result<Event, Infallible> {
+    Ok(Event::default().event(name).data(data.to_string()))
+}
+
+fn state_json(state: RunState) -> Value {
+    json!({"state": match state { RunState::Running => "running", RunState::Stopping => "stopping" }})
+}
+
+fn ide_json(state: &IdeState) -> Value {
+    match state {
+        IdeState::Off => json!({"state": "off"}),
+        IdeState::Starting => json!({"state": "starting"}),
+        IdeState::Ready { name, .. } => json!({"state": "ready", "name": name}),
+        IdeState::Absent { why } => json!({"state": "absent", "error": why}),
+    }
+}
+
+pub(crate) fn tasks_json(workspace: &Workspace) -> Value {
+    json!(*workspace.task_status.borrow())
+}
+
+/// What became of `.gitpod.yml`: `state` is `absent`, `read` or `broken`.
+pub(crate) fn file_json(workspace: &Workspace) -> Value {
+    match &workspace.file {
+        FileState::Absent => json!({"state": "absent"}),
+        FileState::Read(file) => {
+            let ignored = file.ignored.iter().map(|it| {
+                json!({"key": it.key, "line": it.line, "column": it.column, "reason": it.because.to_string()})
+            });
+            json!({"state": "read", "ignored": ignored.collect::<Vec<_>>()})
+        }
+        FileState::Broken(error) => {
+            let problems = error.problems.iter().map(|it| {
+                json!({"path": it.path, "line": it.line, "column": it.column, "message": it.message, "fix": it.fix})
+            });
+            json!({"state": "broken", "problems": problems.collect::<Vec<_>>()})
+        }
+        FileState::Unreadable(error) => json!({"state": "broken", "problems": [
+            {"path": "", "line": 1, "column": 1, "message": error, "fix": "make the file readable"}
+        ]}),
+    }
+}

@@ -1,0 +1,134 @@
+use std::io;
+use std::sync::Arc;
+
+use gitpod_lifecycle::gitpod_yml::{self, GitpodYml, GitpodYmlError};
+use tokio::sync::watch;
+
+use crate::children::Children;
+use crate::config::Config;
+use crate::ide::{IdeRun, IdeState};
+use crate::log::Log;
+use crate::ports::{self, PortStatus};
+use crate::task::{TaskRun, TaskStatus};
+
+/// Everything the supervisor knows, shared by all that it does.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    pub(crate) config: Config,
+    pub(crate) children: Children,
+    pub(crate) file: FileState,
+    pub(crate) tasks: Vec<TaskRun>,
+    pub(crate) ide: Option<IdeRun>,
+    pub(crate) task_status: watch::Sender<Vec<TaskStatus>>,
+    pub(crate) ports: watch::Sender<Vec<PortStatus>>,
+    pub(crate) ide_state: watch::Sender<IdeState>,
+    pub(crate) run_state: watch::Sender<RunState>,
+}
+
+/// Whether the workspace runs or is being stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RunState {
+    Running,
+    Stopping,
+}
+
+/// What became of `.gitpod.yml`.
+#[derive(Debug)]
+pub(crate) enum FileState {
+    Absent,
+    Read(GitpodYml),
+    Broken(GitpodYmlError),
+    Unreadable(String),
+}
+
+impl FileState {
+    /// Reads the file of the repository; the old spelling `.gitpod.yaml` does not count.
+    pub(crate) fn load(config: &Config) -> Self {
+        let state = match std::fs::read(config.content_dir.join(FILE_NAME)) {
+            Ok(bytes) => match gitpod_yml::parse(&String::from_utf8_lossy(&bytes)) {
+                Ok(file) => Self::Read(file),
+                Err(error) => Self::Broken(error),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Absent,
+            Err(error) => Self::Unreadable(error.to_string()),
+        };
+        match &state {
+            Self::Broken(error) => {
+                tracing::warn!(%error, "the workspace runs without tasks and ports")
+            }
+            Self::Unreadable(error) => tracing::warn!(%error, "{FILE_NAME} cannot be read"),
+            Self::Read(file) => file.ignored.iter().for_each(|it| {
+                tracing::info!(key = it.key, line = it.line, "ignored: {}", it.because)
+            }),
+            Self::Absent => {}
+        }
+        state
+    }
+
+    pub(crate) fn read(&self) -> Option<&GitpodYml> {
+        match self {
+            Self::Read(file) => Some(file),
+            _ => None,
+        }
+    }
+}
+
+const FILE_NAME: &str = ".gitpod.yml";
+
+impl Workspace {
+    pub(crate) fn new(config: Config) -> Arc<Self> {
+        let file = FileState::load(&config);
+        let tasks = TaskRun::all(
+            file.read().map_or(&[], |file| &file.tasks),
+            &config.logs_dir,
+        );
+        let task_status = watch::Sender::new(tasks.iter().map(TaskRun::pending).collect());
+        let ports = watch::Sender::new(ports::merge(&config, file.read(), &[]));
+        let ide = IdeRun::of(&config);
+        let ide_state = watch::Sender::new(if ide.is_some() {
+            IdeState::Starting
+        } else {
+            IdeState::Off
+        });
+        let run_state = watch::Sender::new(RunState::Running);
+        Arc::new(Self {
+            config,
+            children: Children::default(),
+            file,
+            tasks,
+            ide,
+            task_status,
+            ports,
+            ide_state,
+            run_state,
+        })
+    }
+
+    pub(crate) fn task_changed(&self, id: &str, change: impl FnOnce(&mut TaskStatus)) {
+        self.task_status.send_modify(|all| {
+            if let Some(status) = all.iter_mut().find(|status| status.id == id) {
+                change(status);
+            }
+        });
+    }
+
+    /// The log of a task or of the editor, by id or by name.
+    pub(crate) fn log(&self, id: &str) -> Option<&Arc<Log>> {
+        let task = self
+            .tasks
+            .iter()
+            .find(|task| task.id == id || task.slug == id || task.spec.name.as_deref() == Some(id));
+        task.map(|task| &task.log).or_else(|| {
+            self.ide
+                .as_ref()
+                .filter(|_| id == "ide")
+                .map(|ide| &ide.log)
+        })
+    }
+
+    /// Ends when the workspace is told to stop.
+    pub(crate) async fn stopping(&self) {
+        let mut state = self.run_state.subscribe();
+        let _ = state.wait_for(|state| *state == RunState::Stopping).await;
+    }
+}

@@ -1,0 +1,176 @@
+// The workspace's page: draws what the events say. Everything that comes from the workspace enters the document through
+// textContent, never as markup; URLs are only followed when they are http or https.
+'use strict';
+
+const $ = (id) => document.getElementById(id);
+const TAIL = 64 * 1024;      // bytes of old output to show
+const KEEP = 256 * 1024;     // characters to keep per task
+
+function element(name, className, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function badge(text, tone) {
+  const made = element('span', 'badge', text);
+  if (tone) made.dataset.tone = tone;
+  return made;
+}
+
+function safeUrl(text) {
+  try {
+    const url = new URL(text);
+    return url.protocol === 'http:' || url.protocol === 'https:' ? url.href : null;
+  } catch { return null; }
+}
+
+// --- state -----------------------------------------------------------------
+
+const STATES = { running: 'Running', stopping: 'Stopping', lost: 'Connection lost, trying again', connecting: 'Connecting' };
+
+function showState(state) {
+  const at = $('state');
+  if (at.dataset.state === state) return;
+  at.dataset.state = state;
+  at.textContent = STATES[state] ?? state;
+}
+
+// --- ports -----------------------------------------------------------------
+
+function showPorts(ports) {
+  $('no-ports').hidden = ports.length > 0;
+  $('ports').replaceChildren(...ports.map(port => {
+    const card = element('li', 'card');
+    const row = element('div', 'row');
+    row.append(element('span', 'number', port.localPort));
+    if (port.name) row.append(element('span', 'label', port.name));
+    row.append(port.served ? badge('Open', 'good') : badge('Not served'));
+    if (port.exposed) row.append(badge(port.exposed.visibility === 'public' ? 'Public' : 'Private', port.exposed.visibility === 'public' ? 'warn' : undefined));
+    card.append(row);
+    if (port.description) card.append(element('p', 'quiet', port.description));
+    const url = port.exposed && safeUrl(port.exposed.url);
+    if (url) {
+      const line = element('p', 'url');
+      if (port.served) {
+        const link = element('a', '', url);
+        link.href = url; link.target = '_blank'; link.rel = 'noreferrer noopener';
+        line.append(link);
+      } else line.append(element('code', 'quiet', url));
+      card.append(line);
+    }
+    return card;
+  }));
+}
+
+// --- tasks -----------------------------------------------------------------
+
+const tasks = new Map();
+
+function describe(task) {
+  if (task.state === 'pending') return ['Waiting'];
+  if (task.state === 'running') return ['Running', 'good'];
+  if (task.error) return ['Could not start', 'bad'];
+  if (task.signal) return [`Ended by signal ${task.signal}`, 'warn'];
+  return task.exitCode === 0 ? ['Done'] : [`Failed with exit code ${task.exitCode}`, 'bad'];
+}
+
+function taskView(id) {
+  const path = `/_supervisor/v1/tasks/${encodeURIComponent(id)}/log`;
+  const view = { box: element('details', 'task'), name: element('span', 'name'), when: element('span', 'when'), badge: badge(''), path };
+  const summary = element('summary');
+  summary.append(view.name, view.when, view.badge);
+  view.output = element('pre', 'output');
+  view.output.tabIndex = 0;
+  view.output.setAttribute('role', 'log');
+  view.output.setAttribute('aria-live', 'off');
+  const tools = element('div', 'tools');
+  const follow = element('label');
+  view.follow = element('input');
+  view.follow.type = 'checkbox';
+  view.follow.checked = true;
+  follow.append(view.follow, 'Follow the output');
+  const whole = element('a', '', 'Whole output');
+  whole.href = path; whole.target = '_blank'; whole.rel = 'noopener';
+  tools.append(follow, whole);
+  view.box.append(summary, view.output, tools);
+  view.output.addEventListener('scroll', () => {
+    const { scrollTop, scrollHeight, clientHeight } = view.output;
+    if (scrollTop + clientHeight < scrollHeight - 40) view.follow.checked = false;
+  });
+  view.follow.addEventListener('change', () => { if (view.follow.checked) view.output.scrollTop = view.output.scrollHeight; });
+  view.box.addEventListener('toggle', () => view.box.open ? read(view) : view.stop?.abort());
+  view.box.open = true;
+  return view;
+}
+
+function showTasks(list) {
+  $('no-tasks').hidden = list.length > 0;
+  for (const task of list) {
+    let view = tasks.get(task.id);
+    if (!view) {
+      view = taskView(task.id);
+      tasks.set(task.id, view);
+      $('tasks').append(view.box);
+    }
+    const [text, tone] = describe(task);
+    view.name.textContent = task.name;
+    view.output.setAttribute('aria-label', `Output of ${task.name}`);
+    view.when.textContent = task.startedAt ? `since ${new Date(task.startedAt).toLocaleTimeString()}` : '';
+    if (view.badge.textContent !== text) {
+      const fresh = badge(text, tone);
+      view.badge.replaceWith(fresh);
+      view.badge = fresh;
+    }
+  }
+}
+
+// Colours, cursor moves and titles have no meaning here.
+const ESCAPES = /\x1b(?:\[[0-9;?]*[ -\/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-B]|[@-Z\\-_=>])/g;
+
+function plain(text) {
+  return text.replace(ESCAPES, '').replace(/\r+\n/g, '\n').replace(/[^\n]*\r(?!\n)/g, '').replace(/[\x00-\x08\x0b-\x1f\x7f]/g, '');
+}
+
+// Reads output while the box is open, and again when the connection breaks.
+async function read(view) {
+  view.stop?.abort();
+  const stop = view.stop = new AbortController();
+  while (!stop.signal.aborted) {
+    try {
+      const response = await fetch(`${view.path}?follow=1&tail=${TAIL}`, { signal: stop.signal });
+      if (!response.ok) throw new Error(response.statusText);
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      let shown = '';
+      view.output.textContent = '';
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        shown = (shown + value).slice(-KEEP);
+        view.output.textContent = plain(shown);
+        if (view.follow.checked) view.output.scrollTop = view.output.scrollHeight;
+      }
+    } catch {
+      await new Promise(resolve => setTimeout(resolve, 2000));
+    }
+  }
+}
+
+// --- editor ----------------------------------------------------------------
+
+function showEditor(editor) {
+  if (!$('editor')) return;
+  $('editor-open').hidden = editor.state !== 'ready';
+  $('editor-state').textContent = { ready: 'is ready.', starting: 'is starting.', off: 'is off.' }[editor.state] ?? `does not start: ${editor.error}`;
+}
+
+// --- events ----------------------------------------------------------------
+
+const events = new EventSource('/_supervisor/v1/events');
+const on = (name, show) => events.addEventListener(name, event => show(JSON.parse(event.data)));
+on('state', data => showState(data.state));
+on('ports', data => showPorts(data.ports));
+on('tasks', data => showTasks(data.tasks));
+on('ide', showEditor);
+events.addEventListener('error', () => showState('lost'));
