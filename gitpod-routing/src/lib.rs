@@ -1,4 +1,100 @@
 //! Route HTTP and WebSocket to workspaces by hostname.
+//!
+//! A workspace is reached under a hostname that names it, for example
+//! `8080-pink-panda-ns35kd21.ws.example.com` for port 8080 of workspace
+//! `pink-panda-ns35kd21`. Embed the proxy in an app, and tell it which workspaces there are:
+//!
+//! ```
+//! # use std::{future::IntoFuture, net::IpAddr, sync::Arc};
+//! # use axum::{Router, routing::get};
+//! # #[cfg(feature = "proxy")]
+//! # use gitpod_routing::{DirectConnector, WorkspaceProxy};
+//! # use gitpod_routing::{HostPattern, InstanceId, MemoryProvider, OwnerToken, PortInfo, WorkspaceInfo};
+//! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! # use tokio::net::{TcpListener, TcpStream};
+//! # #[cfg(not(feature = "proxy"))]
+//! # fn main() {}
+//! # #[cfg(feature = "proxy")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = TcpListener::bind("127.0.0.1:0").await?;
+//! # let address: IpAddr = server.local_addr()?.ip();
+//! # let port = server.local_addr()?.port();
+//! # tokio::spawn(axum::serve(server, Router::new().route("/", get(|| async { "Hello from inside!" }))).into_future());
+//! # let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! # let mut client = TcpStream::connect(listener.local_addr()?).await?;
+//! # let instance: InstanceId = "0f1e2d3c-0000-4000-8000-000000000001".parse()?;
+//! # let info = WorkspaceInfo::new("pink-panda-ns35kd21".parse()?, instance, OwnerToken::new("s3cret"));
+//! let workspaces = MemoryProvider::new();
+//! workspaces.insert(info.running_at(address).with_ports(vec![PortInfo::new(port).public()]));
+//!
+//! let pattern = HostPattern::new("ws.example.com")?;
+//! let connector = DirectConnector::new().with_loopback_allowed(); // only to try it out
+//! let proxy = WorkspaceProxy::new(pattern, Arc::new(workspaces)).with_connector(Arc::new(connector));
+//! let app: Router = Router::new().route("/health", get(|| async { "ok" })).fallback_service(proxy);
+//! tokio::spawn(axum::serve(listener, app).into_future());
+//! # let head = format!("GET / HTTP/1.1\r\nhost: {port}-pink-panda-ns35kd21.ws.example.com\r\nconnection: close\r\n\r\n");
+//! # client.write_all(head.as_bytes()).await?;
+//! # let mut answer = String::new();
+//! # client.read_to_string(&mut answer).await?;
+//! # assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("Hello from inside!"), "{answer}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The flow
+//!
+//! Each stage is a tower layer that hands on a value which only it can make:
+//!
+//! ```text
+//!  http::Request ─▶ ParseHost ─▶ Locate ─▶ Authorize ─▶ ReportActivity ─▶ Forward ─▶ response
+//!                       │ HostTarget │ Located  │ Permit         │ Permit      ▲
+//!                       ▼            ▼          ▼                ▼             │ Connector
+//!                   404, 400     404, 503   401, 403, 503   ActivitySink   workspace
+//! ```
+//!
+//! A stack in the wrong order does not compile, so a request that was not authorised cannot
+//! be forwarded. Refusals carry their reason as a [`Refusal`]; the outermost layer draws the
+//! page. `WorkspaceProxy` is the whole stack; [`layers`] has the
+//! parts, and [`layers::adapt`] puts any other layer between them.
+//!
+//! # Plugging in
+//!
+//! | trait | answers | in memory |
+//! | --- | --- | --- |
+//! | [`WorkspaceInfoProvider`] | where does this workspace run, who may use it? | [`MemoryProvider`] |
+//! | [`ActivitySink`] | (hears that it is used) | [`MemoryActivity`] |
+//! | `Connector` | how is it reached? | `DirectConnector` dials TCP |
+//! | [`Pages`] | what does a refused client read? | [`BuiltInPages`] |
+//!
+//! # What this crate does not do
+//!
+//! It opens no listener, terminates no TLS, reads no configuration file and starts no
+//! workspace. It serves no static content for editors and speaks HTTP/1.1 to workspaces, in
+//! the clear. Early hints (`103`) of a workspace are not passed on. A request that gives both
+//! a length and `chunked` is refused if the server in front lets both be seen; hyper hides the
+//! length in one order, and what is forwarded is framed anew in any case.
+//!
+//! # Where it differs from the reference
+//!
+//! | here | to have it as the reference does |
+//! | --- | --- |
+//! | hosts ignore case, port 0 and leading zeros match nothing | [`HostPattern::with_reference_rules`] |
+//! | status routes need the token | [`AccessPolicy::with_open_status_routes`] |
+//! | sharing does not open the supervisor, but for reading its state | [`AccessPolicy::with_shared_supervisor`] |
+//! | upgrades to editors check `Origin` | [`AccessPolicy::without_origin_check`] |
+//! | cookies are joined with `; ` | [`CookieNames::with_reference_spelling`] |
+//! | `X-Forwarded-*` are replaced, and tell editors the host as well | `ForwardOptions::with_reference_headers` |
+//! | refusals have a body | leave [`layers::ExplainRefusalLayer`] out |
+//! | stopped workspaces answer 503 without being dialled | report them as running |
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! - `proxy`: `Forward`, `Connector` and `WorkspaceProxy` (hyper, tokio).
+//! - `pages`: refusals as HTML for browsers (askama); without it they get plain text.
+//! - `testing`: conformance tests for your own providers and connectors.
 
 mod access;
 mod activity;
@@ -12,6 +108,8 @@ pub mod layers;
 mod memory;
 mod pages;
 mod peer;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod refusal;
 mod secret;
 mod service;
@@ -38,6 +136,8 @@ pub use self::info::{
 pub use self::memory::MemoryProvider;
 pub use self::pages::{BuiltInPages, Format, Page, Pages};
 pub use self::peer::Peer;
+#[cfg(feature = "proxy")]
+pub use self::proxy::{ProxyBody, WorkspaceProxy};
 pub use self::refusal::{BadRequest, Refusal, Unanswered};
 pub use self::secret::OwnerToken;
 pub use self::service::WorkspaceService;

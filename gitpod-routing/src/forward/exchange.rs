@@ -16,6 +16,7 @@ use crate::forward::continuing::Gate;
 use crate::forward::pool::{Checkin, Sender};
 use crate::forward::{Shared, headers, upgrade};
 use crate::info::{BoxError, Protocol};
+use crate::layers::{Exchange, Served};
 use crate::refusal::{Refusal, Unanswered};
 use crate::stage::Permit;
 
@@ -29,6 +30,7 @@ where
     B: Body + Send + 'static,
     B::Error: Into<BoxError>,
 {
+    let began = Exchange::begin(&request);
     let asked = match request.version() {
         Version::HTTP_11 => {
             headers::requested_upgrade(request.headers()).map_err(Refusal::BadRequest)?
@@ -46,6 +48,12 @@ where
     let target = DialTarget::of(permit);
     let request = Request::from_parts(head_only(parts), RequestBody::new(body));
     let (mut response, sender) = send(shared, &target, request).await?;
+    began.count(
+        "gitpod_ws_proxy_http_client_requests_total",
+        "gitpod_ws_proxy_http_client_requests_duration_seconds",
+        Served::of(permit).label(),
+        response.status(),
+    );
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return switch(shared, permit, asked.zip(client), response);
     }

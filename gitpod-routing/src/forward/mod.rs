@@ -34,6 +34,7 @@ use self::pool::Pool;
 use crate::access::CookieNames;
 use crate::host::Scheme;
 use crate::info::BoxError;
+use crate::layers::Served;
 use crate::refusal::Refusal;
 use crate::stage::{Permit, Routed};
 
@@ -119,7 +120,9 @@ where
         let (permit, request) = routed.into_parts();
         Box::pin(async move {
             let answer = exchange::exchange(&shared, &permit, request).await;
-            Ok(answer.unwrap_or_else(Refusal::into_response))
+            let mut response = answer.unwrap_or_else(Refusal::into_response);
+            response.extensions_mut().insert(Served::of(&permit));
+            Ok(response)
         })
     }
 }
@@ -147,6 +150,13 @@ impl ForwardOptions {
             max_idle: MAX_IDLE_PER_SERVER,
             connect: CONNECT_TIMEOUT,
         }
+    }
+
+    /// Keeps back the cookies that `cookies` names, in the place of those so far.
+    #[must_use]
+    pub fn with_cookies(mut self, cookies: CookieNames) -> Self {
+        self.cookies = cookies;
+        self
     }
 
     /// Tells workspaces that clients come to `scheme` and `port`, instead of `https` and 443.

@@ -2,12 +2,13 @@
 //!
 //! | stage | takes | gives | refuses with |
 //! | --- | --- | --- | --- |
+//! | [`MeasureLayer`] | anything | the same | never |
 //! | [`ExplainRefusalLayer`] | anything | the same | draws what the others refuse |
 //! | [`ParseHostLayer`] | `http::Request` | `Routed<HostTarget>` | 400, 404 |
 //! | [`LocateLayer`] | `Routed<HostTarget>` | `Routed<Located>` | 404, 503 |
 //! | [`AuthorizeLayer`] | `Routed<Located>` | `Routed<Permit>` | 400, 401, 403, 503 |
 //! | [`ReportActivityLayer`] | `Routed<Permit>` | the same | never |
-//! | `forward::Forward` (feature `proxy`) | `Routed<Permit>` | a response | 400, 404, 502 |
+//! | `Forward` (feature `proxy`) | `Routed<Permit>` | a response | 400, 404, 502 |
 //!
 //! [`adapt`] puts any layer over `http::Request` between two of them.
 //!
@@ -44,6 +45,7 @@ mod authorize;
 mod explain_refusal;
 mod future;
 mod locate;
+mod measure;
 mod parse_host;
 mod report_activity;
 
@@ -54,5 +56,8 @@ pub use self::explain_refusal::{
 };
 pub use self::future::StageFuture;
 pub use self::locate::{Locate, LocateFuture, LocateLayer, Located};
+#[cfg(feature = "proxy")]
+pub(crate) use self::measure::{Exchange, Served};
+pub use self::measure::{Measure, MeasureFuture, MeasureLayer};
 pub use self::parse_host::{ParseHost, ParseHostLayer};
 pub use self::report_activity::{ReportActivity, ReportActivityLayer};

@@ -1,0 +1,208 @@
+//! Counts requests and how long they took.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use http::{Method, Request, Response, StatusCode, Version};
+use metrics::{SharedString, counter, histogram};
+use pin_project::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::service::WorkspaceService;
+
+/// Applies [`Measure`].
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct MeasureLayer;
+
+impl MeasureLayer {
+    /// Measures all requests that come through.
+    #[must_use]
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+impl<S> Layer<S> for MeasureLayer {
+    type Service = Measure<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Measure { inner }
+    }
+}
+
+/// Counts requests with the `metrics` facade, when the head of their response is ready.
+///
+/// | name | kind | labels |
+/// | --- | --- | --- |
+/// | `gitpod_ws_proxy_http_server_requests_total` | counter | `method`, `resource`, `code`, `http_version` |
+/// | `gitpod_ws_proxy_http_server_requests_duration_seconds` | histogram | same |
+///
+/// `resource` is `workspace`, `workspace/supervisor` or `workspace_port`, with `debug_` in
+/// front for a debug workspace, and `unknown` for requests that were refused before. No
+/// label holds text that a client chose.
+///
+/// **Source:** metrics of the reference, which count when the body has ended and leave
+/// ports out; both are counted here.
+#[derive(Clone, Debug)]
+pub struct Measure<S> {
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for Measure<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = MeasureFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        MeasureFuture {
+            method: method_label(request.method()),
+            version: version_label(request.version()),
+            began: SystemTime::now(),
+            inner: self.inner.call(request),
+        }
+    }
+}
+
+/// Response future of [`Measure`].
+#[pin_project]
+#[derive(Debug)]
+pub struct MeasureFuture<F> {
+    #[pin]
+    inner: F,
+    method: &'static str,
+    version: &'static str,
+    began: SystemTime,
+}
+
+impl<F, R, E> Future for MeasureFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = std::task::ready!(this.inner.poll(cx));
+        if let Ok(response) = &answer {
+            let served = response.extensions().get::<Served>();
+            let exchange = Exchange {
+                method: this.method,
+                version: this.version,
+                began: *this.began,
+            };
+            exchange.count(
+                "gitpod_ws_proxy_http_server_requests_total",
+                "gitpod_ws_proxy_http_server_requests_duration_seconds",
+                served.map_or("unknown", Served::label),
+                response.status(),
+            );
+        }
+        Poll::Ready(answer)
+    }
+}
+
+/// A request that has been answered, or will be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exchange {
+    method: &'static str,
+    version: &'static str,
+    began: SystemTime,
+}
+
+impl Exchange {
+    #[cfg(feature = "proxy")]
+    pub(crate) fn begin<B>(request: &Request<B>) -> Self {
+        Self {
+            method: method_label(request.method()),
+            version: version_label(request.version()),
+            began: SystemTime::now(),
+        }
+    }
+
+    pub(crate) fn count(
+        self,
+        total: &'static str,
+        duration: &'static str,
+        resource: &'static str,
+        code: StatusCode,
+    ) {
+        let labels = [
+            ("method", SharedString::from(self.method)),
+            ("resource", SharedString::from(resource)),
+            ("code", code_label(code.as_u16())),
+            ("http_version", SharedString::from(self.version)),
+        ];
+        counter!(total, &labels).increment(1);
+        histogram!(duration, &labels).record(self.began.elapsed().unwrap_or_default());
+    }
+}
+
+/// Which server of a workspace a response is about. Travels in its extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Served {
+    pub(crate) service: WorkspaceService,
+    pub(crate) debug: bool,
+}
+
+impl Served {
+    #[cfg(feature = "proxy")]
+    pub(crate) fn of(permit: &crate::stage::Permit) -> Self {
+        Self {
+            service: permit.service(),
+            debug: permit.target().debug,
+        }
+    }
+
+    pub(crate) fn label(&self) -> &'static str {
+        match (self.service, self.debug) {
+            (WorkspaceService::Ide, false) => "workspace",
+            (WorkspaceService::Ide, true) => "debug_workspace",
+            (WorkspaceService::Supervisor, false) => "workspace/supervisor",
+            (WorkspaceService::Supervisor, true) => "debug_workspace/supervisor",
+            (WorkspaceService::Port(_), false) => "workspace_port",
+            (WorkspaceService::Port(_), true) => "debug_workspace_port",
+        }
+    }
+}
+
+fn code_label(code: u16) -> SharedString {
+    match code {
+        200 => "200".into(),
+        other => other.to_string().into(),
+    }
+}
+
+/// Lower case; methods that clients make up are one.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "get",
+        Method::HEAD => "head",
+        Method::POST => "post",
+        Method::PUT => "put",
+        Method::PATCH => "patch",
+        Method::DELETE => "delete",
+        Method::OPTIONS => "options",
+        Method::TRACE => "trace",
+        Method::CONNECT => "connect",
+        _ => "other",
+    }
+}
+
+fn version_label(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_3 => "HTTP/3.0",
+        _ => "HTTP/1.1",
+    }
+}

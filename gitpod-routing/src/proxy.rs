@@ -1,0 +1,196 @@
+//! All stages, put together.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Buf;
+use http::{Request, Response};
+use http_body::Body;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::access::AccessPolicy;
+use crate::activity::{ActivitySink, MemoryActivity};
+use crate::forward::{Connector, DirectConnector, Forward, ForwardBody, ForwardOptions};
+use crate::host::{HostPattern, HostSource};
+use crate::info::{BoxError, WorkspaceInfoProvider};
+use crate::layers::{
+    Authorize, AuthorizeLayer, ExplainRefusal, ExplainRefusalLayer, ExplainedBody, Locate,
+    LocateLayer, Measure, MeasureLayer, ParseHost, ParseHostLayer, ReportActivity,
+    ReportActivityLayer,
+};
+use crate::pages::{BuiltInPages, Pages};
+
+/// The whole stack as one service: give it requests, and it answers them.
+///
+/// Fits wherever a tower service does: as the fallback of an axum app, behind hyper, next
+/// to a tonic server. Clones share everything. To put layers of your own between the
+/// stages, build the stack from [`layers`](crate::layers) instead.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use gitpod_routing::{HostPattern, MemoryProvider, WorkspaceProxy};
+///
+/// let workspaces = MemoryProvider::new();
+/// let pattern = HostPattern::new("ws.example.com")?;
+/// let proxy = WorkspaceProxy::new(pattern, Arc::new(workspaces.clone()));
+/// # Ok::<(), gitpod_routing::HostError>(())
+/// ```
+#[derive(Clone)]
+pub struct WorkspaceProxy {
+    parts: Parts,
+    stack: Stack,
+}
+
+/// What the stack is built from.
+#[derive(Clone)]
+struct Parts {
+    pattern: HostPattern,
+    source: HostSource,
+    provider: Arc<dyn WorkspaceInfoProvider>,
+    policy: AccessPolicy,
+    activity: Arc<dyn ActivitySink>,
+    connector: Arc<dyn Connector>,
+    forward: ForwardOptions,
+    pages: Arc<dyn Pages>,
+}
+
+type Stack = Measure<ExplainRefusal<ParseHost<Locate<Authorize<ReportActivity<Forward>>>>>>;
+
+/// Body of a response of [`WorkspaceProxy`].
+pub type ProxyBody = ExplainedBody<ForwardBody>;
+
+impl WorkspaceProxy {
+    /// Routes to the workspaces that `provider` knows, at hosts of `pattern`, over TCP to
+    /// their addresses.
+    ///
+    /// The host of the installation is taken to be the domain of `pattern`.
+    #[must_use]
+    pub fn new(pattern: HostPattern, provider: Arc<dyn WorkspaceInfoProvider>) -> Self {
+        let policy = AccessPolicy::new(pattern.clone(), pattern.domain());
+        let parts = Parts {
+            source: HostSource::new(),
+            provider,
+            activity: Arc::new(MemoryActivity::new()),
+            connector: Arc::new(DirectConnector::new()),
+            forward: ForwardOptions::new(policy.cookies().clone()),
+            policy,
+            pages: Arc::new(BuiltInPages::new()),
+            pattern,
+        };
+        Self::of(parts)
+    }
+
+    /// Reaches workspaces through `connector`.
+    #[must_use]
+    pub fn with_connector(self, connector: Arc<dyn Connector>) -> Self {
+        Self::of(Parts {
+            connector,
+            ..self.parts
+        })
+    }
+
+    /// Tells `activity` which workspaces are used.
+    #[must_use]
+    pub fn with_activity(self, activity: Arc<dyn ActivitySink>) -> Self {
+        Self::of(Parts {
+            activity,
+            ..self.parts
+        })
+    }
+
+    /// Decides by `policy` who may use what, and keeps back the cookies that it names.
+    #[must_use]
+    pub fn with_policy(self, policy: AccessPolicy) -> Self {
+        let forward = self
+            .parts
+            .forward
+            .clone()
+            .with_cookies(policy.cookies().clone());
+        Self::of(Parts {
+            policy,
+            forward,
+            ..self.parts
+        })
+    }
+
+    /// Forwards as `change` makes it of the options so far.
+    #[must_use]
+    pub fn with_forward(self, change: impl FnOnce(ForwardOptions) -> ForwardOptions) -> Self {
+        let forward = change(self.parts.forward.clone());
+        Self::of(Parts {
+            forward,
+            ..self.parts
+        })
+    }
+
+    /// Reads the host of a request from `source`.
+    #[must_use]
+    pub fn with_host_source(self, source: HostSource) -> Self {
+        Self::of(Parts {
+            source,
+            ..self.parts
+        })
+    }
+
+    /// Explains refusals with `pages`.
+    #[must_use]
+    pub fn with_pages(self, pages: Arc<dyn Pages>) -> Self {
+        Self::of(Parts {
+            pages,
+            ..self.parts
+        })
+    }
+
+    fn of(parts: Parts) -> Self {
+        let stack = parts.stack();
+        Self { parts, stack }
+    }
+}
+
+impl Parts {
+    /// From the inside out; see the table in [`layers`](crate::layers).
+    fn stack(&self) -> Stack {
+        let forward = Forward::from_options(self.forward.clone(), Arc::clone(&self.connector));
+        let report = ReportActivityLayer::new(Arc::clone(&self.activity)).layer(forward);
+        let authorize = AuthorizeLayer::new(self.policy.clone()).layer(report);
+        let locate = LocateLayer::new(Arc::clone(&self.provider)).layer(authorize);
+        let parse = ParseHostLayer::new(self.pattern.clone())
+            .with_source(self.source.clone())
+            .layer(locate);
+        let explain = ExplainRefusalLayer::with_pages(Arc::clone(&self.pages)).layer(parse);
+        MeasureLayer::new().layer(explain)
+    }
+}
+
+impl fmt::Debug for WorkspaceProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkspaceProxy")
+            .field("domain", &self.parts.pattern.domain())
+            .field("provider", &self.parts.provider)
+            .field("connector", &self.parts.connector)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B> Service<Request<B>> for WorkspaceProxy
+where
+    B: Body + Send + 'static,
+    B::Data: Buf,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ProxyBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(())) // no stage ever makes a caller wait
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        Box::pin(self.stack.call(request))
+    }
+}
