@@ -1,0 +1,215 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gitpod_lifecycle::GoDuration;
+
+/// From a git repository to a running workspace at its own hostname.
+#[derive(Debug, Parser)]
+#[command(name = "gitpod", version, about, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole system on this machine, and a workspace of REPO if one is given.
+    #[command(after_help = "Examples:
+  gitpod up .                          the system, and a workspace of this repository
+  gitpod up --listen 127.0.0.1:0 -o json")]
+    Up(UpArgs),
+    /// Make a workspace of a repository, or start a stopped one again.
+    #[command(after_help = "Examples:
+  gitpod start https://example.com/repo.git
+  gitpod start ./path --branch main --depth 1
+  gitpod start pink-panda-ns35kd21     again, with its files")]
+    Start(StartArgs),
+    /// Show all workspaces.
+    List(ListArgs),
+    /// Show one workspace: state, ports, conditions, why it is alive and when it stops.
+    Describe(DescribeArgs),
+    /// Print what a workspace's tasks print.
+    Logs(LogsArgs),
+    /// Stop a workspace and keep its files.
+    Stop(StopArgs),
+    /// Stop a workspace and remove it and its files.
+    Delete(DeleteArgs),
+    /// Run inside a workspace (started by `up`).
+    #[command(hide = true)]
+    Supervisor {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StateDir {
+    /// Where everything is kept, and where commands find a running `up`.
+    /// [default: $XDG_STATE_HOME/gitpod, or ~/.local/state/gitpod]
+    #[arg(long, value_name = "DIR", env = "GITPOD_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Output {
+    /// For people, or for scripts.
+    #[arg(short, long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    pub(crate) output: Format,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For scripts: fields documented in the README.
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct UpArgs {
+    /// Repository of a first workspace: a URL or a path.
+    pub(crate) repo: Option<String>,
+    /// Where to listen for HTTP; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Workspaces get hostnames under this one.
+    #[arg(long, value_name = "NAME", default_value = "ws.localhost")]
+    pub(crate) domain: String,
+    /// A workspace that nobody uses for so long is stopped: `30m`, `1h30m`.
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = positive)]
+    pub(crate) timeout: Duration,
+    /// What to open a workspace with: `auto` takes what is installed, `none` shows
+    /// the workspace's own page, anything else is a command in which `{port}` and
+    /// `{content}` are filled in.
+    #[arg(
+        long,
+        value_name = "auto|none|COMMAND",
+        default_value = "auto",
+        overrides_with = "ide"
+    )]
+    pub(crate) ide: String,
+    #[command(flatten)]
+    pub(crate) checkout: Checkout,
+    #[command(flatten)]
+    pub(crate) state: StateDir,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Checkout {
+    /// Branch or tag to check out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) branch: Option<String>,
+    /// How many commits of history to fetch.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) depth: Option<u32>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StartArgs {
+    /// A URL or a path of a repository, or the id of a stopped workspace.
+    #[arg(value_name = "REPO|ID")]
+    pub(crate) what: String,
+    #[command(flatten)]
+    pub(crate) checkout: Checkout,
+    /// Do not wait until it runs.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Give up waiting after this long (exit code 4); the workspace goes on.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = positive)]
+    pub(crate) wait_timeout: Duration,
+    /// Stop it after so long without use, instead of what `up` was told.
+    #[arg(long, value_name = "DURATION", value_parser = positive)]
+    pub(crate) timeout: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) state: StateDir,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) state: StateDir,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DescribeArgs {
+    /// Which workspace.
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) state: StateDir,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LogsArgs {
+    /// Which workspace.
+    pub(crate) id: String,
+    /// Go on until the workspace stops.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only the task of this name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) task: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: StateDir,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StopArgs {
+    /// Which workspace.
+    pub(crate) id: String,
+    /// Do not give its processes time to finish.
+    #[arg(long)]
+    pub(crate) now: bool,
+    #[command(flatten)]
+    pub(crate) state: StateDir,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DeleteArgs {
+    /// Which workspace.
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) state: StateDir,
+}
+
+fn positive(text: &str) -> Result<Duration, String> {
+    let parsed: GoDuration = text
+        .parse()
+        .map_err(|why| format!("{why}; write it like 30m, 90s or 1h30m"))?;
+    parsed
+        .to_std()
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "must be longer than zero".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_positive() {
+        assert_eq!(positive("1h30m"), Ok(Duration::from_secs(5400)));
+        assert!(positive("0").is_err());
+        assert!(positive("-5s").is_err());
+        assert!(positive("five").is_err());
+    }
+}

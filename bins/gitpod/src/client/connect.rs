@@ -1,0 +1,65 @@
+//! Finding a running `up`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Code, Status};
+use tower::service_fn;
+
+use crate::cli::StateDir;
+use crate::exit::{Failure, Kind};
+use crate::local::workspaces_client::WorkspacesClient;
+use crate::state_dir;
+
+/// Dials the manager's socket in the state directory.
+pub(super) async fn connect(state: &StateDir) -> Result<WorkspacesClient<Channel>, Failure> {
+    let dir = state_dir::locate(state.state_dir.as_deref())?;
+    let socket = dir.join(state_dir::SOCKET);
+    let not_running = {
+        let socket = socket.clone();
+        move |cause: &(dyn std::error::Error + 'static)| not_running(&socket, cause)
+    };
+    // Dialled once by hand: tonic's own error hides why it failed.
+    let probe = state_dir::short_path(&socket).map_err(|why| not_running(&why))?;
+    UnixStream::connect(probe.path())
+        .await
+        .map_err(|why| not_running(&why))?;
+    let channel = Endpoint::from_static("http://up.localhost")
+        .connect_timeout(Duration::from_secs(5))
+        .connect_with_connector(service_fn(move |_: Uri| {
+            let socket = socket.clone();
+            async move {
+                let short = state_dir::short_path(&socket)?;
+                Ok::<_, std::io::Error>(TokioIo::new(UnixStream::connect(short.path()).await?))
+            }
+        }))
+        .await
+        .map_err(|why| not_running(&why))?;
+    Ok(WorkspacesClient::new(channel))
+}
+
+fn not_running(socket: &Path, cause: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::new(Kind::NotRunning, "`gitpod up` is not running")
+        .why(format!("{} does not answer: {cause}", socket.display()))
+        .fix("run `gitpod up` first, or name its state directory with --state-dir or GITPOD_STATE_DIR")
+}
+
+/// What a refusal of the server means to the user of a command.
+pub(super) fn failure(what: &str, status: &Status) -> Failure {
+    let message = status.message();
+    match status.code() {
+        Code::NotFound => Failure::new(Kind::NoSuchWorkspace, message)
+            .fix("`gitpod list` shows the workspaces there are"),
+        Code::DeadlineExceeded => Failure::new(Kind::TimedOut, what).why(message),
+        Code::Unavailable => Failure::new(Kind::NotRunning, "`gitpod up` has gone away")
+            .why(message)
+            .fix("start it again with `gitpod up`"),
+        _ => match message.split_once("; fix: ") {
+            Some((why, fix)) => Failure::failed(what).why(why).fix(fix),
+            None => Failure::failed(what).why(message),
+        },
+    }
+}

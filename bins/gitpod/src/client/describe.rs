@@ -1,0 +1,63 @@
+//! `gitpod describe`.
+
+use std::io::{self, Write};
+
+use super::connect::{connect, failure};
+use super::view::DescribeView;
+use crate::cli::{DescribeArgs, Format};
+use crate::exit::Failure;
+use crate::local::{DescribeRequest, DescribeResponse};
+use crate::print;
+
+/// Shows one workspace.
+pub(crate) async fn describe(args: DescribeArgs) -> Result<(), Failure> {
+    let request = DescribeRequest {
+        workspace_id: args.id,
+    };
+    let answer = connect(&args.state)
+        .await?
+        .describe(request)
+        .await
+        .map_err(|why| failure("cannot describe the workspace", &why))?
+        .into_inner();
+    match args.output.output {
+        Format::Json => print::json(&DescribeView::from(answer)),
+        Format::Text => print::to_stdout(|out| write_text(out, &answer)),
+    }
+}
+
+fn write_text(out: &mut dyn Write, answer: &DescribeResponse) -> io::Result<()> {
+    let workspace = answer.workspace.clone().unwrap_or_default();
+    let content = answer.content.clone().unwrap_or_default();
+    let mut line = |name: &str, value: &str| {
+        if value.is_empty() {
+            Ok(())
+        } else {
+            writeln!(out, "{name:<15}{value}")
+        }
+    };
+    line("id", &workspace.id)?;
+    line("instance", &workspace.instance_id)?;
+    line("phase", &workspace.phase)?;
+    line("failure", &workspace.failure)?;
+    line("url", &workspace.url)?;
+    line("alive because", &answer.alive_because)?;
+    line("stops at", &answer.stops_at)?;
+    line("last activity", &answer.last_activity)?;
+    line("repository", &content.repository)?;
+    line("branch", &content.branch)?;
+    line("files", &content.path)?;
+    line("limits", &answer.limits)?;
+    for port in &workspace.ports {
+        let text = format!("{} {} {}", port.port, port.visibility, port.url);
+        line("port", &text)?;
+    }
+    for condition in &answer.conditions {
+        let text = format!(
+            "{} {} {}",
+            condition.r#type, condition.status, condition.message
+        );
+        line("condition", text.trim_end())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! `gitpod start`.
+
+use std::path::Path;
+
+use gitpod_lifecycle::GoDuration;
+use gitpod_routing::WorkspaceId;
+use tonic::Streaming;
+
+use super::WorkspaceView;
+use super::connect::{connect, failure};
+use crate::cli::{Format, StartArgs};
+use crate::exit::{Failure, Kind};
+use crate::local::start_request::What;
+use crate::local::{Event, Repository, StartRequest, Workspace, event};
+use crate::print::{self, Progress};
+use crate::repository;
+
+/// Makes or starts a workspace and tells how it comes along.
+pub(crate) async fn start(args: StartArgs) -> Result<(), Failure> {
+    let request = StartRequest {
+        what: Some(what(&args)?),
+        no_wait: args.no_wait,
+        timeout: args
+            .timeout
+            .map(|timeout| GoDuration::from(timeout).to_string())
+            .unwrap_or_default(),
+    };
+    let events = connect(&args.state)
+        .await?
+        .start(request)
+        .await
+        .map_err(|why| failure("cannot start the workspace", &why))?
+        .into_inner();
+    let follow = follow(events, args.output.output);
+    let workspace = match tokio::time::timeout(args.wait_timeout, follow).await {
+        Ok(workspace) => workspace?,
+        Err(_) => return Err(too_slow(&args)),
+    };
+    finish(workspace, &args)
+}
+
+/// Follows the events to the last, and gives the last that was told of the workspace.
+async fn follow(mut events: Streaming<Event>, output: Format) -> Result<Workspace, Failure> {
+    let mut progress = Progress::new(output);
+    let mut last = None;
+    loop {
+        let event = events
+            .message()
+            .await
+            .map_err(|why| failure("cannot start the workspace", &why))?;
+        match event.and_then(|event| event.kind) {
+            Some(event::Kind::Workspace(workspace)) => {
+                progress.phase(&workspace);
+                last = Some(workspace);
+            }
+            Some(event::Kind::Progress(step)) => progress.step(&step),
+            None => break,
+        }
+    }
+    last.ok_or_else(|| Failure::failed("`gitpod up` said nothing of the workspace"))
+}
+
+fn finish(workspace: Workspace, args: &StartArgs) -> Result<(), Failure> {
+    let ended_early = !args.no_wait && workspace.phase != "running";
+    let failed = ended_early.then(|| {
+        Failure::failed(format!("workspace {} does not run", workspace.id))
+            .why(if workspace.failure.is_empty() {
+                "it was stopped while it started".to_owned()
+            } else {
+                workspace.failure.clone()
+            })
+            .fix(format!(
+                "mend the cause and `gitpod start {0}`, or `gitpod delete {0}`",
+                workspace.id
+            ))
+    });
+    match args.output.output {
+        Format::Json => print::json(&WorkspaceView::from(workspace))?,
+        Format::Text if failed.is_none() => {
+            print::to_stdout(|out| writeln!(out, "{}\n{}", workspace.id, workspace.url))?;
+        }
+        Format::Text => {}
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// A workspace that exists, or a repository to make one of.
+fn what(args: &StartArgs) -> Result<What, Failure> {
+    let text = &args.what;
+    if WorkspaceId::matches(text) && !Path::new(text).exists() {
+        if args.checkout.branch.is_some() || args.checkout.depth.is_some() {
+            return Err(
+                Failure::new(Kind::Usage, "a workspace that exists keeps its checkout")
+                    .fix("leave --branch and --depth out"),
+            );
+        }
+        return Ok(What::WorkspaceId(text.clone()));
+    }
+    Ok(What::Repository(Repository {
+        location: repository::location(text)?,
+        branch: args.checkout.branch.clone().unwrap_or_default(),
+        depth: args.checkout.depth.unwrap_or_default(),
+    }))
+}
+
+fn too_slow(args: &StartArgs) -> Failure {
+    Failure::new(Kind::TimedOut, "the workspace does not run yet")
+        .why(format!(
+            "it took longer than {}",
+            GoDuration::from(args.wait_timeout)
+        ))
+        .fix("it goes on in the background: look with `gitpod list`, or wait longer with --wait-timeout")
+}

@@ -1,0 +1,132 @@
+//! What scripts read.
+
+use serde::Serialize;
+
+use crate::local::{Condition, DescribeResponse, Port, Workspace};
+
+/// One workspace, as `start`, `list` and `describe` print it with `-o json`.
+#[derive(Debug, Serialize)]
+pub(crate) struct WorkspaceView {
+    id: String,
+    instance_id: String,
+    phase: String,
+    url: String,
+    owner_token: String,
+    ports: Vec<PortView>,
+    repository: String,
+    created_at: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    failure: String,
+}
+
+#[derive(Debug, Serialize)]
+struct PortView {
+    port: u32,
+    visibility: String,
+    protocol: String,
+    url: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    description: String,
+}
+
+impl From<Workspace> for WorkspaceView {
+    fn from(from: Workspace) -> Self {
+        Self {
+            id: from.id,
+            instance_id: from.instance_id,
+            phase: from.phase,
+            url: from.url,
+            owner_token: from.owner_token,
+            ports: from.ports.into_iter().map(PortView::from).collect(),
+            repository: from.repository,
+            created_at: from.created_at,
+            failure: from.failure,
+        }
+    }
+}
+
+impl From<Port> for PortView {
+    fn from(from: Port) -> Self {
+        Self {
+            port: from.port,
+            visibility: from.visibility,
+            protocol: from.protocol,
+            url: from.url,
+            name: from.name,
+            description: from.description,
+        }
+    }
+}
+
+/// One workspace in full, as `describe -o json` prints it.
+#[derive(Debug, Serialize)]
+pub(super) struct DescribeView {
+    #[serde(flatten)]
+    workspace: WorkspaceView,
+    conditions: Vec<ConditionView>,
+    alive_because: Option<String>,
+    stops_at: Option<String>,
+    last_activity: Option<String>,
+    content: ContentView,
+    limits: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ConditionView {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    reason: String,
+    message: String,
+    last_transition: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ContentView {
+    repository: String,
+    branch: Option<String>,
+    path: String,
+    ready: bool,
+}
+
+impl From<DescribeResponse> for DescribeView {
+    fn from(from: DescribeResponse) -> Self {
+        let content = from.content.unwrap_or_default();
+        Self {
+            workspace: from.workspace.unwrap_or_default().into(),
+            conditions: from
+                .conditions
+                .into_iter()
+                .map(ConditionView::from)
+                .collect(),
+            alive_because: present(from.alive_because),
+            stops_at: present(from.stops_at),
+            last_activity: present(from.last_activity),
+            content: ContentView {
+                repository: content.repository,
+                branch: present(content.branch),
+                path: content.path,
+                ready: content.ready,
+            },
+            limits: from.limits,
+        }
+    }
+}
+
+impl From<Condition> for ConditionView {
+    fn from(from: Condition) -> Self {
+        Self {
+            kind: from.r#type,
+            status: from.status,
+            reason: from.reason,
+            message: from.message,
+            last_transition: from.last_transition,
+        }
+    }
+}
+
+fn present(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}

@@ -1,0 +1,78 @@
+//! What commands write on standard output and standard error.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::cli::Format;
+use crate::exit::Failure;
+use crate::local::{self, Workspace};
+
+/// Writes one line of JSON on standard output.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value)
+        .map_err(|why| Failure::failed("cannot write JSON").because(&why))?;
+    to_stdout(|out| writeln!(out, "{text}"))
+}
+
+/// Writes on standard output. A reader that went away is no error.
+pub(crate) fn to_stdout(
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed("cannot write to standard output").because(&why))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line for people on standard error. Failing to is no reason to stop.
+pub(crate) fn note(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Tells on standard error how a start comes along.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    /// Lines for people; scripts read only the last word, on standard output.
+    shown: bool,
+    rewrite: bool,
+    phase: String,
+    step: String,
+}
+
+impl Progress {
+    pub(crate) fn new(output: Format) -> Self {
+        Self {
+            shown: output == Format::Text,
+            rewrite: io::stderr().is_terminal(),
+            phase: String::new(),
+            step: String::new(),
+        }
+    }
+
+    pub(crate) fn phase(&mut self, workspace: &Workspace) {
+        if self.shown && self.phase != workspace.phase {
+            self.phase.clone_from(&workspace.phase);
+            note(&format!("{}  {}", workspace.id, workspace.phase));
+        }
+    }
+
+    pub(crate) fn step(&mut self, progress: &local::Progress) {
+        if !self.shown {
+            return;
+        }
+        match progress.percent {
+            Some(percent) if self.rewrite => {
+                let end = if percent == 100 { "\n" } else { "\r" };
+                let line = format!("  {}: {percent}%{end}", progress.step);
+                let _ = io::stderr().write_all(line.as_bytes());
+            }
+            _ if self.step != progress.step => note(&format!("  {}", progress.step)),
+            _ => {}
+        }
+        self.step.clone_from(&progress.step);
+    }
+}

@@ -1,0 +1,180 @@
+//! The directory in which a running `up` keeps everything.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::exit::Failure;
+
+/// The manager's gRPC socket.
+pub(crate) const SOCKET: &str = "manager.sock";
+/// Instances, workspaces and the outbox.
+pub(crate) const DATABASE: &str = "gitpod.db";
+const LOCK: &str = "lock";
+
+/// The directory that was named, or the default one.
+pub(crate) fn locate(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    let dir = match named {
+        Some(dir) => dir.to_owned(),
+        None => default_dir().ok_or_else(|| {
+            Failure::failed("cannot tell where to keep state")
+                .why("neither XDG_STATE_HOME nor HOME is set")
+                .fix("name a directory with --state-dir or GITPOD_STATE_DIR")
+        })?,
+    };
+    std::path::absolute(&dir)
+        .map_err(|why| Failure::failed("cannot find the state directory").because(&why))
+}
+
+fn default_dir() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    set("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute()) // as the XDG specification asks
+        .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".local/state")))
+        .map(|base| base.join("gitpod"))
+}
+
+/// The state directory, held by this process alone until it ends.
+#[derive(Debug)]
+pub(crate) struct HeldStateDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl HeldStateDir {
+    /// Makes the directory if need be, private to this user, and locks it.
+    pub(crate) fn hold(path: PathBuf) -> Result<Self, Failure> {
+        let cannot = |why: io::Error| {
+            Failure::failed(format!("cannot use the state directory {}", path.display()))
+                .because(&why)
+                .fix("name one that you may write to with --state-dir")
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .map_err(cannot)?;
+        let mut lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(path.join(LOCK))
+            .map_err(cannot)?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Err(
+                Failure::failed(format!("another `gitpod up` uses {}", path.display()))
+                    .why(format!("process {} holds its lock", holder(&path)))
+                    .fix("use that one, stop it, or name another directory with --state-dir"),
+            );
+        }
+        lock.set_len(0)
+            .and_then(|()| write!(lock, "{}", std::process::id()))
+            .map_err(cannot)?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes the socket that an earlier process left behind, and listens anew,
+    /// for this user only.
+    pub(crate) fn listen(&self) -> io::Result<std::os::unix::net::UnixListener> {
+        let socket = self.path.join(SOCKET);
+        match std::fs::remove_file(&socket) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
+            _ => {}
+        }
+        // The mode is set before the name exists for others: the socket is made
+        // under another name and then moved.
+        let fresh = self.path.join("manager.sock.new");
+        let _ = std::fs::remove_file(&fresh);
+        let listener = std::os::unix::net::UnixListener::bind(short_path(&fresh)?.path())?;
+        std::fs::set_permissions(&fresh, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        std::fs::rename(&fresh, &socket)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    }
+}
+
+fn holder(path: &Path) -> String {
+    std::fs::read_to_string(path.join(LOCK))
+        .ok()
+        .filter(|pid| !pid.is_empty())
+        .unwrap_or_else(|| "of another user".to_owned())
+}
+
+/// A path to a socket that is short enough for the system, as long as this lives.
+///
+/// The system takes 107 bytes. A longer path is reached through an open handle of
+/// its directory.
+#[derive(Debug)]
+pub(crate) struct ShortPath {
+    path: PathBuf,
+    _dir: Option<File>,
+}
+
+impl ShortPath {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+const LONGEST_SOCKET_PATH: usize = 107; // sun_path, less its NUL: unix(7)
+
+pub(crate) fn short_path(path: &Path) -> io::Result<ShortPath> {
+    if path.as_os_str().len() <= LONGEST_SOCKET_PATH {
+        return Ok(ShortPath {
+            path: path.to_owned(),
+            _dir: None,
+        });
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let dir = File::open(parent)?;
+    Ok(ShortPath {
+        path: PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name),
+        _dir: Some(dir),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn second_holder_is_told_who_holds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let _held = HeldStateDir::hold(dir.path().to_owned()).unwrap();
+        let text = HeldStateDir::hold(dir.path().to_owned())
+            .unwrap_err()
+            .to_string();
+        assert!(text.contains(&std::process::id().to_string()), "{text}");
+        assert!(text.contains("fix:"), "{text}");
+    }
+
+    #[test]
+    fn socket_is_for_its_user_only_even_at_a_long_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("d".repeat(120));
+        let held = HeldStateDir::hold(deep.clone()).unwrap();
+        let _listener = held.listen().unwrap();
+        let mode = std::fs::metadata(deep.join(SOCKET))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let short = short_path(&deep.join(SOCKET)).unwrap();
+        std::os::unix::net::UnixStream::connect(short.path()).unwrap();
+    }
+}

@@ -1,0 +1,95 @@
+//! `gitpod up`: from what was typed to what can be run.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gitpod_routing::HostPattern;
+
+use crate::cli::{Checkout, Format, UpArgs};
+use crate::exit::{Failure, Kind};
+use crate::{repository, state_dir};
+
+/// Everything `up` needs to know, checked before anything is started.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) first: Option<First>,
+    pub(crate) listen: SocketAddr,
+    pub(crate) domain: String,
+    pub(crate) hosts: HostPattern,
+    pub(crate) timeout: Duration,
+    pub(crate) ide: Ide,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) output: Format,
+}
+
+/// The workspace that is made at the start.
+#[derive(Debug)]
+pub(crate) struct First {
+    pub(crate) location: String,
+    pub(crate) checkout: Checkout,
+}
+
+/// What a workspace is opened with.
+#[derive(Clone, Debug)]
+pub(crate) enum Ide {
+    Auto,
+    None,
+    Command(Vec<String>),
+}
+
+impl TryFrom<UpArgs> for Config {
+    type Error = Failure;
+
+    fn try_from(args: UpArgs) -> Result<Self, Failure> {
+        let hosts = HostPattern::new(&args.domain).map_err(|why| {
+            Failure::new(
+                Kind::Usage,
+                format!("cannot use {:?} as domain", args.domain),
+            )
+            .because(&why)
+            .fix("name one like ws.localhost with --domain")
+        })?;
+        if !args.listen.ip().is_loopback() {
+            crate::print::note(&format!(
+                "warning: {} can be reached from other machines, and traffic to it is not encrypted",
+                args.listen
+            ));
+        }
+        let first = args
+            .repo
+            .as_deref()
+            .map(|text| {
+                Ok(First {
+                    location: repository::location(text)?,
+                    checkout: args.checkout.clone(),
+                })
+            })
+            .transpose()?;
+        Ok(Self {
+            first,
+            listen: args.listen,
+            domain: args.domain.to_ascii_lowercase(),
+            hosts,
+            timeout: args.timeout,
+            ide: ide(&args.ide)?,
+            state_dir: state_dir::locate(args.state.state_dir.as_deref())?,
+            output: args.output.output,
+        })
+    }
+}
+
+fn ide(text: &str) -> Result<Ide, Failure> {
+    match text {
+        "auto" => Ok(Ide::Auto),
+        "none" => Ok(Ide::None),
+        command => {
+            let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+            if words.is_empty() {
+                return Err(Failure::new(Kind::Usage, "--ide names no command")
+                    .fix("use auto, none, or a command such as `jupyter lab --port {port}`"));
+            }
+            Ok(Ide::Command(words))
+        }
+    }
+}

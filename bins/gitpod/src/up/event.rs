@@ -1,0 +1,123 @@
+//! What `up` prints.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::Serialize;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::cli::Format;
+use crate::client::WorkspaceView;
+use crate::exit::Failure;
+use crate::local::{self, event::Kind};
+use crate::print;
+use crate::workspaces::Workspaces;
+
+/// One line of `up -o json`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum Line<'a> {
+    /// The first: everything listens.
+    Ready {
+        http: String,
+        domain: &'a str,
+        state_dir: &'a Path,
+        pid: u32,
+    },
+    /// The phase or the ports of a workspace have changed.
+    Workspace {
+        #[serde(flatten)]
+        workspace: WorkspaceView,
+    },
+    /// How far the content of a workspace is.
+    Progress {
+        id: &'a str,
+        instance_id: &'a str,
+        step: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        percent: Option<u32>,
+    },
+}
+
+/// Prints that everything listens.
+pub(super) fn ready(
+    output: Format,
+    http: SocketAddr,
+    domain: &str,
+    state_dir: &Path,
+) -> Result<(), Failure> {
+    match output {
+        Format::Json => print::json(&Line::Ready {
+            http: http.to_string(),
+            domain,
+            state_dir,
+            pid: std::process::id(),
+        }),
+        Format::Text => print::to_stdout(|out| {
+            writeln!(
+                out,
+                "gitpod is up: http://<workspace>.{domain}:{}/",
+                http.port()
+            )?;
+            writeln!(
+                out,
+                "local processes are not isolated from each other or from you: run only what you trust"
+            )?;
+            writeln!(
+                out,
+                "in a second terminal: gitpod start REPO · gitpod list · Ctrl-C here ends everything"
+            )
+        }),
+    }
+}
+
+/// Prints what happens to workspaces, until the sender is gone.
+pub(super) async fn print_all(
+    output: Format,
+    workspaces: Workspaces,
+    mut events: Receiver<local::Event>,
+) {
+    loop {
+        let printed = match events.recv().await {
+            Ok(event) => event.kind.map_or(Ok(()), |kind| print_one(output, kind)),
+            Err(RecvError::Lagged(_)) => print_state(output, &workspaces).await,
+            Err(RecvError::Closed) => return,
+        };
+        if let Err(why) = printed {
+            tracing::warn!(%why, "cannot print events");
+            return;
+        }
+    }
+}
+
+/// In the place of events that were missed: how everything is now.
+async fn print_state(output: Format, workspaces: &Workspaces) -> Result<(), Failure> {
+    for workspace in workspaces.list().await.unwrap_or_default() {
+        print_one(output, Kind::Workspace(workspace))?;
+    }
+    Ok(())
+}
+
+fn print_one(output: Format, kind: Kind) -> Result<(), Failure> {
+    match (output, kind) {
+        (Format::Json, Kind::Workspace(workspace)) => print::json(&Line::Workspace {
+            workspace: workspace.into(),
+        }),
+        (Format::Json, Kind::Progress(progress)) => print::json(&Line::Progress {
+            id: &progress.workspace_id,
+            instance_id: &progress.instance_id,
+            step: &progress.step,
+            percent: progress.percent,
+        }),
+        (Format::Text, Kind::Workspace(workspace)) => print::to_stdout(|out| {
+            let shown = match workspace.phase.as_str() {
+                "running" => &workspace.url,
+                "stopped" => &workspace.failure,
+                _ => "",
+            };
+            writeln!(out, "{}  {}  {shown}", workspace.id, workspace.phase)
+        }),
+        (Format::Text, Kind::Progress(_)) => Ok(()),
+    }
+}

@@ -1,0 +1,60 @@
+//! `gitpod up`: the whole system in this process.
+
+mod activity;
+mod config;
+mod event;
+mod serve;
+mod source;
+mod wire;
+
+use futures_util::future;
+use tokio::signal::unix::{SignalKind, signal};
+
+pub(crate) use self::config::Config;
+use self::wire::System;
+use crate::exit::Failure;
+use crate::print;
+use crate::state_dir::HeldStateDir;
+use crate::workspaces::{Definition, Workspaces};
+
+/// Runs until SIGINT or SIGTERM, then stops all workspaces.
+pub(crate) async fn up(config: Config) -> Result<(), Failure> {
+    // Everything that can be refused is refused before anything is made.
+    let listener = serve::bind(config.listen).await?;
+    let held = HeldStateDir::hold(config.state_dir.clone())?;
+    let address = listener
+        .local_addr()
+        .map_err(|why| Failure::failed("cannot tell the address").because(&why))?;
+    let system = System::open(&config, &held, address).await?;
+    let end = ended()?;
+
+    let workspaces = system.workspaces.clone();
+    let events = workspaces.watch();
+    event::ready(config.output, address, &config.domain, held.path())?;
+    tokio::spawn(event::print_all(config.output, workspaces.clone(), events));
+    if let Some(first) = config.first {
+        tokio::spawn(make_first(workspaces, first));
+    }
+    system.run(listener, end).await
+}
+
+/// The workspace that was named on the command line.
+async fn make_first(workspaces: Workspaces, first: config::First) {
+    let definition = Definition::new(first.location, first.checkout);
+    if let Err(why) = workspaces.create(definition).await {
+        let failure = Failure::failed("cannot make the workspace").because(&why);
+        print::note(&failure.to_string());
+    }
+}
+
+/// Done once the end is asked for.
+fn ended() -> Result<impl Future<Output = ()> + Send, Failure> {
+    let cannot = |why: std::io::Error| Failure::failed("cannot listen to signals").because(&why);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    Ok(async move {
+        let interrupt = std::pin::pin!(interrupt.recv());
+        let terminate = std::pin::pin!(terminate.recv());
+        future::select(interrupt, terminate).await;
+    })
+}

@@ -1,0 +1,57 @@
+//! Why a workspace cannot be what its user wants.
+
+use gitpod_bridge::StoreError;
+use gitpod_lifecycle::ManageError;
+use tonic::{Code, Status};
+
+/// Why something could not be done with a workspace.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WorkspaceError {
+    /// There is none of that name.
+    #[error("there is no workspace {0}")]
+    NotFound(String),
+    /// It runs, and what was asked needs it stopped.
+    #[error("workspace {0} has not stopped; fix: stop it first with `gitpod stop {0}`")]
+    StillRuns(String),
+    /// It does not stop.
+    #[error(
+        "workspace {0} does not stop; fix: try `gitpod stop --now {0}`, or look into the logs of `gitpod up`"
+    )]
+    DoesNotStop(String),
+    /// What was asked makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// Rows could not be read or written.
+    #[error("cannot use the database")]
+    Store(#[from] StoreError),
+    /// The manager refused.
+    #[error("cannot change the instance")]
+    Manage(#[from] ManageError),
+    /// Its logs or files could not be read or removed.
+    #[error("cannot use the files of the workspace")]
+    Files(#[from] std::io::Error),
+}
+
+impl WorkspaceError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotFound(_) => Code::NotFound,
+            Self::StillRuns(_) => Code::FailedPrecondition,
+            Self::DoesNotStop(_) => Code::DeadlineExceeded,
+            Self::Invalid(_) => Code::InvalidArgument,
+            Self::Store(StoreError::Full { .. }) => Code::ResourceExhausted,
+            Self::Store(_) | Self::Manage(_) | Self::Files(_) => Code::Internal,
+        }
+    }
+}
+
+impl From<WorkspaceError> for Status {
+    fn from(error: WorkspaceError) -> Self {
+        let chain =
+            std::iter::successors(Some(&error as &(dyn std::error::Error + 'static)), |e| {
+                e.source()
+            });
+        let text: Vec<String> = chain.map(ToString::to_string).collect();
+        Self::new(error.code(), text.join(": "))
+    }
+}

@@ -1,0 +1,145 @@
+//! Workspaces: what is kept between runs.
+//!
+//! ```text
+//! start ─► row in the store ─► manager runs an instance ─► status
+//!                 ▲                                          │
+//!                 └──────────── bridge ◄─────────────────────┘
+//!                 └─► announcements ─► watch
+//! ```
+
+mod definition;
+mod error;
+mod logs;
+mod name;
+mod remove;
+mod route;
+mod service;
+mod start;
+mod view;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gitpod_bridge::{SqliteStore, WorkspaceRecord, WorkspaceStore};
+use gitpod_lifecycle::Manager;
+use gitpod_routing::{MemoryProvider, WorkspaceId};
+use tokio::sync::broadcast;
+
+pub(crate) use self::definition::Definition;
+pub(crate) use self::error::WorkspaceError;
+pub(crate) use self::watch::{announce, follow_manager};
+use crate::local;
+
+/// Name of this installation's only cluster, in the store.
+pub(crate) const CLUSTER: &str = "local";
+
+/// All workspaces of this installation. Cloning shares them.
+#[derive(Clone, Debug)]
+pub(crate) struct Workspaces {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    manager: Manager,
+    store: SqliteStore,
+    routes: MemoryProvider,
+    /// Where workspaces keep their files and logs.
+    dir: PathBuf,
+    events: broadcast::Sender<local::Event>,
+    /// How limits are held here, for `describe`.
+    limits: String,
+}
+
+/// How many events a watcher may fall behind before it is told to look anew.
+const EVENTS: usize = 1024;
+
+impl Workspaces {
+    pub(crate) fn new(
+        manager: Manager,
+        store: SqliteStore,
+        routes: MemoryProvider,
+        dir: PathBuf,
+        limits: String,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                manager,
+                store,
+                routes,
+                dir,
+                events: broadcast::Sender::new(EVENTS),
+                limits,
+            }),
+        }
+    }
+
+    /// What happens from now on.
+    pub(crate) fn watch(&self) -> broadcast::Receiver<local::Event> {
+        self.shared.events.subscribe()
+    }
+
+    /// All of them, the newest first.
+    pub(crate) async fn list(&self) -> Result<Vec<local::Workspace>, WorkspaceError> {
+        let mut records = self.shared.store.workspaces().await?;
+        records.sort_by_key(|record| std::cmp::Reverse(record.workspace.created_at));
+        let mut workspaces = Vec::with_capacity(records.len());
+        for record in &records {
+            workspaces.push(self.view(record).await);
+        }
+        Ok(workspaces)
+    }
+
+    /// One of them.
+    pub(crate) async fn get(&self, id: &WorkspaceId) -> Result<local::Workspace, WorkspaceError> {
+        let record = self.record(id).await?;
+        Ok(self.view(&record).await)
+    }
+
+    /// Everything about one of them.
+    pub(crate) async fn describe(
+        &self,
+        id: &WorkspaceId,
+    ) -> Result<local::DescribeResponse, WorkspaceError> {
+        let record = self.record(id).await?;
+        let definition = definition::of(&record.workspace);
+        let mut answer = local::DescribeResponse {
+            workspace: Some(self.view(&record).await),
+            conditions: view::conditions_of_row(record.latest.as_ref()),
+            content: Some(local::Content {
+                repository: definition.location,
+                branch: definition.branch.unwrap_or_default(),
+                path: self.content_dir(id).display().to_string(),
+                ready: false,
+            }),
+            limits: self.shared.limits.clone(),
+            ..local::DescribeResponse::default()
+        };
+        if let Some(row) = record.latest.filter(|row| !row.is_stopped())
+            && let Ok(described) = self.shared.manager.describe(&row.id).await
+        {
+            view::add_live(&mut answer, &described);
+        }
+        Ok(answer)
+    }
+
+    async fn record(&self, id: &WorkspaceId) -> Result<WorkspaceRecord, WorkspaceError> {
+        let found = self.shared.store.workspace(id).await?;
+        found.ok_or_else(|| WorkspaceError::NotFound(id.to_string()))
+    }
+
+    async fn view(&self, record: &WorkspaceRecord) -> local::Workspace {
+        let mut workspace = view::workspace(record);
+        if let Some(row) = record.latest.as_ref().filter(|row| !row.is_stopped())
+            && let Ok(described) = self.shared.manager.describe(&row.id).await
+        {
+            view::describe_ports(&mut workspace, &described.record.spec);
+        }
+        workspace
+    }
+
+    fn content_dir(&self, id: &WorkspaceId) -> PathBuf {
+        self.shared.dir.join(id.as_str()).join("content")
+    }
+}

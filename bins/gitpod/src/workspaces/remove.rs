@@ -1,0 +1,82 @@
+//! Stopping workspaces and removing them.
+
+use std::time::Duration;
+
+use gitpod_bridge::{InstanceStore, WorkspaceStore};
+use gitpod_lifecycle::{ManageError, StopPolicy, WorkspaceName};
+use gitpod_routing::{InstanceId, WorkspaceId};
+
+use super::{WorkspaceError, Workspaces};
+
+/// How long a stop may take beyond the grace period before its asker is told.
+const STOP_BUDGET: Duration = Duration::from_secs(120);
+
+impl Workspaces {
+    /// Stops a workspace, if it runs, and waits until nothing of it does.
+    pub(crate) async fn stop(
+        &self,
+        id: &WorkspaceId,
+        policy: StopPolicy,
+    ) -> Result<(), WorkspaceError> {
+        let record = self.record(id).await?;
+        let Some(row) = record.latest.filter(|row| !row.is_stopped()) else {
+            return Ok(());
+        };
+        match self.shared.manager.stop(&row.id, policy).await {
+            // It has just ended by itself.
+            Ok(()) | Err(ManageError::NotFound(_)) => {}
+            Err(why) => return Err(why.into()),
+        }
+        tokio::time::timeout(STOP_BUDGET, self.stopped(&row.id))
+            .await
+            .map_err(|_| WorkspaceError::DoesNotStop(id.to_string()))?
+    }
+
+    /// Stops a workspace and removes its files, logs and rows.
+    pub(crate) async fn delete(&self, id: &WorkspaceId) -> Result<(), WorkspaceError> {
+        self.stop(id, StopPolicy::Immediately).await?;
+        let name = WorkspaceName::from(id);
+        self.shared.manager.delete_content(&name).await?;
+        remove_dir(&self.shared.dir.join(id.as_str())).await?;
+        self.shared.store.delete_workspace(id).await?;
+        self.shared.routes.remove(id);
+        Ok(())
+    }
+
+    /// Stops all workspaces at once: this process ends.
+    pub(crate) async fn stop_all(&self) -> Result<(), WorkspaceError> {
+        let mut stopping = tokio::task::JoinSet::new();
+        for row in self.shared.store.live_instances().await? {
+            let this = self.clone();
+            stopping
+                .spawn(async move { this.stop(&row.workspace_id, StopPolicy::Immediately).await });
+        }
+        while let Some(stopped) = stopping.join_next().await {
+            if let Ok(Err(why)) = stopped {
+                tracing::warn!(%why, "workspace does not stop");
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the row says so: then whoever asks next sees it, too.
+    async fn stopped(&self, instance: &InstanceId) -> Result<(), WorkspaceError> {
+        let mut events = self.watch();
+        self.shared.manager.gone(instance).await?;
+        loop {
+            match self.shared.store.instance(instance).await? {
+                Some(row) if !row.is_stopped() => {}
+                _ => return Ok(()),
+            }
+            // Missed events are no harm: the row is read again.
+            let _ = events.recv().await;
+        }
+    }
+}
+
+async fn remove_dir(dir: &std::path::Path) -> std::io::Result<()> {
+    match tokio::fs::remove_dir_all(dir).await {
+        Err(why) if why.kind() != std::io::ErrorKind::NotFound => Err(why),
+        _ => Ok(()),
+    }
+}

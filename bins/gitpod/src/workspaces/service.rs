@@ -1,0 +1,216 @@
+//! The service that the command line talks to.
+
+use std::pin::Pin;
+
+use futures_util::Stream;
+use gitpod_lifecycle::StopPolicy;
+use gitpod_routing::WorkspaceId;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::logs::TaskLogs;
+use super::{Definition, WorkspaceError, Workspaces};
+use crate::local::event::Kind;
+use crate::local::start_request::What;
+use crate::local::workspaces_server;
+use crate::local::{
+    DeleteRequest, DeleteResponse, DescribeRequest, DescribeResponse, Event, ListRequest,
+    ListResponse, LogsRequest, LogsResponse, StartRequest, StopRequest, StopResponse, WatchRequest,
+};
+
+type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// How many messages wait for a slow client before the sender does.
+const QUEUE: usize = 64;
+
+#[tonic::async_trait]
+impl workspaces_server::Workspaces for Workspaces {
+    type StartStream = Events<Event>;
+    type LogsStream = Events<LogsResponse>;
+    type WatchStream = Events<Event>;
+
+    async fn start(
+        &self,
+        request: Request<StartRequest>,
+    ) -> Result<Response<Self::StartStream>, Status> {
+        let request = request.into_inner();
+        let timeout = Some(request.timeout).filter(|timeout| !timeout.is_empty());
+        // Before anything happens, so that nothing is missed.
+        let events = self.watch();
+        let id = match request.what {
+            Some(What::Repository(repository)) => {
+                let mut definition = Definition::from(repository);
+                definition.timeout = timeout;
+                self.create(definition).await?.0
+            }
+            Some(What::WorkspaceId(id)) => {
+                let id = parse(&id)?;
+                Self::start(self, &id, timeout).await?;
+                id
+            }
+            None => return Err(Status::invalid_argument("neither repository nor workspace")),
+        };
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        if request.no_wait {
+            let kind = Some(Kind::Workspace(self.get(&id).await?));
+            let _ = sender.send(Ok(Event { kind })).await;
+        } else {
+            tokio::spawn(follow(self.clone(), id, events, sender));
+        }
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn list(&self, _: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
+        let workspaces = Self::list(self).await?;
+        Ok(Response::new(ListResponse { workspaces }))
+    }
+
+    async fn describe(
+        &self,
+        request: Request<DescribeRequest>,
+    ) -> Result<Response<DescribeResponse>, Status> {
+        let id = parse(&request.into_inner().workspace_id)?;
+        Ok(Response::new(Self::describe(self, &id).await?))
+    }
+
+    async fn logs(
+        &self,
+        request: Request<LogsRequest>,
+    ) -> Result<Response<Self::LogsStream>, Status> {
+        let request = request.into_inner();
+        let id = parse(&request.workspace_id)?;
+        let workspace = self.get(&id).await?;
+        let dir = self.shared.dir.join(id.as_str());
+        let dir = dir.join("logs").join(&workspace.instance_id);
+        let task = Some(request.task).filter(|task| !task.is_empty());
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let logs = TaskLogs::new(dir, task);
+        tokio::spawn(send_logs(self.clone(), id, logs, request.follow, sender));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn stop(&self, request: Request<StopRequest>) -> Result<Response<StopResponse>, Status> {
+        let request = request.into_inner();
+        let policy = if request.immediately {
+            StopPolicy::Immediately
+        } else {
+            StopPolicy::Normally
+        };
+        Self::stop(self, &parse(&request.workspace_id)?, policy).await?;
+        Ok(Response::new(StopResponse {}))
+    }
+
+    async fn delete(
+        &self,
+        request: Request<DeleteRequest>,
+    ) -> Result<Response<DeleteResponse>, Status> {
+        Self::delete(self, &parse(&request.into_inner().workspace_id)?).await?;
+        Ok(Response::new(DeleteResponse {}))
+    }
+
+    async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        tokio::spawn(forward(Self::watch(self), sender));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+/// What is no id names no workspace.
+fn parse(id: &str) -> Result<WorkspaceId, WorkspaceError> {
+    id.parse()
+        .map_err(|_| WorkspaceError::NotFound(id.escape_debug().to_string()))
+}
+
+/// Sends what happens to workspace `id` until it runs or has stopped.
+async fn follow(
+    workspaces: Workspaces,
+    id: WorkspaceId,
+    mut events: broadcast::Receiver<Event>,
+    sender: mpsc::Sender<Result<Event, Status>>,
+) {
+    let mut next = Some(workspaces.get(&id).await.map(Kind::Workspace));
+    loop {
+        match next.take() {
+            Some(Ok(kind)) => {
+                let done = matches!(&kind, Kind::Workspace(w) if w.phase == "running" || w.phase == "stopped");
+                let event = Event { kind: Some(kind) };
+                if sender.send(Ok(event)).await.is_err() || done {
+                    return;
+                }
+            }
+            Some(Err(why)) => {
+                let _ = sender.send(Err(why.into())).await;
+                return;
+            }
+            None => {}
+        }
+        next = match events.recv().await {
+            Ok(event) => event.kind.filter(|kind| is_about(kind, &id)).map(Ok),
+            Err(RecvError::Lagged(_)) => Some(workspaces.get(&id).await.map(Kind::Workspace)),
+            Err(RecvError::Closed) => return,
+        };
+    }
+}
+
+fn is_about(kind: &Kind, id: &WorkspaceId) -> bool {
+    match kind {
+        Kind::Workspace(workspace) => workspace.id == id.as_str(),
+        Kind::Progress(progress) => progress.workspace_id == id.as_str(),
+    }
+}
+
+async fn forward(
+    mut events: broadcast::Receiver<Event>,
+    sender: mpsc::Sender<Result<Event, Status>>,
+) {
+    loop {
+        let message = match events.recv().await {
+            Ok(event) => Ok(event),
+            Err(RecvError::Lagged(lost)) => Err(Status::data_loss(format!(
+                "too slow: {lost} events are lost; fix: watch again, then list"
+            ))),
+            Err(RecvError::Closed) => return,
+        };
+        let last = message.is_err();
+        if sender.send(message).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+async fn send_logs(
+    workspaces: Workspaces,
+    id: WorkspaceId,
+    mut logs: TaskLogs,
+    follow: bool,
+    sender: mpsc::Sender<Result<LogsResponse, Status>>,
+) {
+    loop {
+        // Asked before reading, so that the last words of a stopped one are read.
+        let over = !follow
+            || workspaces
+                .get(&id)
+                .await
+                .map_or(true, |workspace| workspace.phase == "stopped");
+        let news = match logs.next().await {
+            Ok(news) => news,
+            Err(why) => {
+                let _ = sender.send(Err(WorkspaceError::from(why).into())).await;
+                return;
+            }
+        };
+        if news.is_empty() {
+            if over || sender.is_closed() {
+                return;
+            }
+            TaskLogs::pause().await;
+        }
+        for chunk in news {
+            if sender.send(Ok(chunk)).await.is_err() {
+                return;
+            }
+        }
+    }
+}

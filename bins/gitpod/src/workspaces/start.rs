@@ -1,0 +1,98 @@
+//! Making and starting workspaces.
+
+use std::str::FromStr;
+
+use gitpod_bridge::{NewInstance, NewWorkspace, WorkspaceStore};
+use gitpod_lifecycle::{ContentSource, GitSource, GoDuration, Spec, WorkspaceName};
+use gitpod_routing::{InstanceId, WorkspaceId};
+use jiff::Timestamp;
+
+use super::definition::{self, Definition};
+use super::{CLUSTER, WorkspaceError, Workspaces, name};
+
+/// User id of everything on a machine with one user.
+const OWNER: &str = "local";
+
+impl Workspaces {
+    /// Makes a workspace and starts it.
+    pub(crate) async fn create(
+        &self,
+        definition: Definition,
+    ) -> Result<(WorkspaceId, InstanceId), WorkspaceError> {
+        definition.check()?;
+        let id = name::new_id().map_err(|why| WorkspaceError::Invalid(why.to_string()))?;
+        let new = NewWorkspace::new(id.clone(), &definition.location)
+            .with_owner(OWNER)
+            .with_definition(definition.to_json());
+        self.shared.store.create_workspace(new).await?;
+        let instance = self.run(&id, &definition).await?;
+        Ok((id, instance))
+    }
+
+    /// Starts a stopped workspace again, with its files. One that runs is left as
+    /// it is.
+    pub(crate) async fn start(
+        &self,
+        id: &WorkspaceId,
+        timeout: Option<String>,
+    ) -> Result<InstanceId, WorkspaceError> {
+        let record = self.record(id).await?;
+        if let Some(row) = record.latest.as_ref().filter(|row| !row.is_stopped()) {
+            return Ok(row.id.clone());
+        }
+        let mut definition = definition::of(&record.workspace);
+        definition.timeout = timeout.or(definition.timeout);
+        definition.check()?;
+        self.run(id, &definition).await
+    }
+
+    async fn run(
+        &self,
+        id: &WorkspaceId,
+        definition: &Definition,
+    ) -> Result<InstanceId, WorkspaceError> {
+        let instance = InstanceId::from_str(&uuid::Uuid::new_v4().to_string())
+            .map_err(|why| WorkspaceError::Invalid(why.to_string()))?;
+        let row = NewInstance::new(instance.clone(), id.clone(), CLUSTER);
+        self.shared.store.create_instance(row).await?;
+        let spec = spec(id, &instance, definition)?;
+        self.shared.manager.start(spec).await?;
+        Ok(instance)
+    }
+}
+
+fn spec(
+    id: &WorkspaceId,
+    instance: &InstanceId,
+    definition: &Definition,
+) -> Result<Spec, WorkspaceError> {
+    let mut source = GitSource::new(&definition.location);
+    source.branch.clone_from(&definition.branch);
+    source.depth = definition.depth;
+    let mut spec = Spec::new(instance.clone(), WorkspaceName::from(id), Timestamp::now());
+    OWNER.clone_into(&mut spec.owner);
+    spec.content = ContentSource::Git(source);
+    spec.timeouts.inactivity = definition.timeout()?;
+    Ok(spec)
+}
+
+impl Definition {
+    fn check(&self) -> Result<(), WorkspaceError> {
+        self.timeout().map(drop)
+    }
+
+    fn timeout(&self) -> Result<Option<std::time::Duration>, WorkspaceError> {
+        let Some(text) = &self.timeout else {
+            return Ok(None);
+        };
+        let parsed: GoDuration = text.parse().map_err(|why| {
+            WorkspaceError::Invalid(format!("timeout {text:?}: {why}; fix: write it like 30m"))
+        })?;
+        let positive = parsed.to_std().filter(|duration| !duration.is_zero());
+        positive.map(Some).ok_or_else(|| {
+            WorkspaceError::Invalid(format!(
+                "timeout {text:?} is not longer than zero; fix: write it like 30m"
+            ))
+        })
+    }
+}

@@ -1,0 +1,135 @@
+//! Workspaces as the command line is told of them.
+
+use gitpod_bridge::{ExposedPort, InstanceRow, PortProtocol, PortVisibility, WorkspaceRecord};
+use gitpod_lifecycle::{Condition, ConditionStatus, ConditionType, Description, Spec};
+use jiff::Timestamp;
+
+use crate::local;
+
+/// One workspace and its latest run, as its row says.
+pub(super) fn workspace(record: &WorkspaceRecord) -> local::Workspace {
+    let workspace = local::Workspace {
+        id: record.workspace.id.to_string(),
+        phase: "stopped".to_owned(),
+        repository: record.workspace.context_url.clone(),
+        created_at: record.workspace.created_at.to_string(),
+        ..local::Workspace::default()
+    };
+    let Some(row) = &record.latest else {
+        return workspace;
+    };
+    let token = row.state.owner_token.as_ref().filter(|_| !row.is_stopped());
+    local::Workspace {
+        instance_id: row.id.to_string(),
+        phase: row.state.phase.to_string(),
+        url: row.state.ide_url.clone(),
+        owner_token: token.map_or_else(String::new, |token| token.expose().to_owned()),
+        ports: row.state.exposed_ports.iter().map(port).collect(),
+        failure: failure(row),
+        ..workspace
+    }
+}
+
+fn failure(row: &InstanceRow) -> String {
+    let conditions = &row.state.conditions;
+    conditions.failed.clone().unwrap_or_default()
+}
+
+fn port(port: &ExposedPort) -> local::Port {
+    local::Port {
+        port: port.port,
+        visibility: match port.visibility {
+            Some(PortVisibility::Public) => "public",
+            _ => "private",
+        }
+        .to_owned(),
+        protocol: match port.protocol {
+            PortProtocol::Https => "https",
+            _ => "http",
+        }
+        .to_owned(),
+        url: port.url.clone(),
+        ..local::Port::default()
+    }
+}
+
+/// Adds what only the spec of a live run knows of its ports.
+pub(super) fn describe_ports(workspace: &mut local::Workspace, spec: &Spec) {
+    for port in &mut workspace.ports {
+        let described = spec.ports.iter().find(|p| u32::from(p.port) == port.port);
+        if let Some(described) = described {
+            port.name.clone_from(&described.name);
+            port.description.clone_from(&described.description);
+        }
+    }
+}
+
+fn condition(condition: &Condition) -> local::Condition {
+    local::Condition {
+        r#type: condition.kind.as_str().to_owned(),
+        status: match condition.status {
+            ConditionStatus::True => "True",
+            ConditionStatus::False => "False",
+            _ => "Unknown",
+        }
+        .to_owned(),
+        reason: condition.reason.clone(),
+        message: condition.message.clone(),
+        last_transition: condition.last_transition_time.to_string(),
+    }
+}
+
+/// The conditions of a run that is over, as far as its row keeps them.
+pub(super) fn conditions_of_row(row: Option<&InstanceRow>) -> Vec<local::Condition> {
+    let Some(row) = row else {
+        return Vec::new();
+    };
+    let kept = &row.state.conditions;
+    let texts = [
+        (ConditionType::Failed, kept.failed.clone()),
+        (ConditionType::Timeout, kept.timeout.clone()),
+        (
+            ConditionType::HeadlessTaskFailed,
+            kept.headless_task_failed.clone(),
+        ),
+        (
+            ConditionType::StoppedByRequest,
+            kept.stopped_by_request
+                .filter(|stopped| *stopped)
+                .map(|_| String::new()),
+        ),
+        (
+            ConditionType::Deployed,
+            kept.deployed
+                .filter(|deployed| *deployed)
+                .map(|_| String::new()),
+        ),
+    ];
+    texts
+        .into_iter()
+        .filter_map(|(kind, message)| {
+            Some(local::Condition {
+                r#type: kind.as_str().to_owned(),
+                status: "True".to_owned(),
+                message: message?,
+                ..local::Condition::default()
+            })
+        })
+        .collect()
+}
+
+/// Adds what only the manager knows of a live run.
+pub(super) fn add_live(answer: &mut local::DescribeResponse, live: &Description) {
+    let status = &live.record.status;
+    answer.conditions = status.conditions.iter().map(condition).collect();
+    answer.alive_because = live.explanation.alive_because.clone().unwrap_or_default();
+    answer.stops_at = rfc3339(live.explanation.stops_at);
+    answer.last_activity = rfc3339(status.last_activity);
+    if let Some(content) = &mut answer.content {
+        content.ready = status.conditions.is_true(&ConditionType::ContentReady);
+    }
+}
+
+fn rfc3339(at: Option<Timestamp>) -> String {
+    at.map_or_else(String::new, |at| at.to_string())
+}

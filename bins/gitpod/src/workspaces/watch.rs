@@ -1,0 +1,100 @@
+//! Telling routing and watchers what happens.
+
+use gitpod_bridge::{Heard, Subscription as Announcements};
+use gitpod_lifecycle::{ContentProgress, StatusUpdate, Subscription};
+use gitpod_routing::WorkspaceId;
+
+use super::{Workspaces, route};
+use crate::local::{self, event::Kind};
+
+/// Tells routing every status. Ends with the manager.
+///
+/// `updates` must have been subscribed to before this is called, so that nothing
+/// falls between the list and the first update.
+pub(crate) async fn follow_manager(
+    workspaces: Workspaces,
+    mut updates: Subscription<StatusUpdate>,
+    mut progress: Subscription<ContentProgress>,
+) {
+    workspaces.tell_routes().await;
+    loop {
+        tokio::select! {
+            update = updates.next() => match update {
+                Some(Ok(update)) => route::tell(&workspaces.shared.routes, &update),
+                Some(Err(_lagged)) => workspaces.tell_routes().await,
+                None => return,
+            },
+            step = progress.next() => match step {
+                Some(Ok(step)) => workspaces.send(Kind::Progress(progress_of(&step))),
+                Some(Err(_lagged)) => {} // the next step says how far it is
+                None => return,
+            },
+        }
+    }
+}
+
+/// Tells watchers every change of a row. Ends with the publisher.
+pub(crate) async fn announce(workspaces: Workspaces, mut announcements: Announcements) {
+    while let Some(heard) = announcements.next().await {
+        match heard {
+            Heard::Message(message) => {
+                if let Some((_instance, workspace)) = message.instance() {
+                    workspaces.send_workspace(&workspace).await;
+                }
+            }
+            _ => {
+                // Some were missed: tell all.
+                for workspace in workspaces.list().await.unwrap_or_default() {
+                    workspaces.send(Kind::Workspace(workspace));
+                }
+            }
+        }
+    }
+}
+
+impl Workspaces {
+    /// Tells routing all that is known: rows of the past, instances of the present.
+    pub(crate) async fn tell_routes(&self) {
+        use gitpod_bridge::WorkspaceStore;
+        match self.shared.store.workspaces().await {
+            Ok(records) => {
+                for row in records.iter().filter_map(|record| record.latest.as_ref()) {
+                    if row.is_stopped() {
+                        self.shared.routes.insert(route::stopped(row));
+                    }
+                }
+            }
+            Err(why) => tracing::warn!(%why, "cannot list workspaces"),
+        }
+        match self.shared.manager.list().await {
+            Ok(live) => {
+                for description in &live {
+                    route::tell(&self.shared.routes, &description.update);
+                }
+            }
+            Err(why) => tracing::warn!(%why, "cannot list instances"),
+        }
+    }
+
+    async fn send_workspace(&self, id: &WorkspaceId) {
+        match self.get(id).await {
+            Ok(workspace) => self.send(Kind::Workspace(workspace)),
+            // Deleted meanwhile.
+            Err(why) => tracing::debug!(%why, "nothing to announce"),
+        }
+    }
+
+    fn send(&self, kind: Kind) {
+        // Fails if nobody watches.
+        let _ = self.shared.events.send(local::Event { kind: Some(kind) });
+    }
+}
+
+fn progress_of(progress: &ContentProgress) -> local::Progress {
+    local::Progress {
+        workspace_id: progress.workspace.to_string(),
+        instance_id: progress.instance.to_string(),
+        step: progress.step.step.clone(),
+        percent: progress.step.percent.map(u32::from),
+    }
+}

@@ -1,0 +1,265 @@
+//! A running `gitpod up`, and what a user does with it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub fn gitpod() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gitpod"));
+    command.env_remove("GITPOD_STATE_DIR").stdin(Stdio::null());
+    command
+}
+
+/// `gitpod up`, ended with its workspaces when dropped.
+pub struct Up {
+    child: Child,
+    pub stdout: BufReader<ChildStdout>,
+    pub ready: Value,
+    pub dir: TempDir,
+}
+
+impl Up {
+    pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    pub fn with(args: &[&str]) -> Self {
+        Self::at(tempfile::tempdir().unwrap(), args)
+    }
+
+    /// On a state directory that an earlier `up` may have used.
+    pub fn at(dir: TempDir, args: &[&str]) -> Self {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(dir.path().join("up.log"))
+            .unwrap();
+        let mut child = gitpod()
+            .args([
+                "up",
+                "--listen",
+                "127.0.0.1:0",
+                "-o",
+                "json",
+                "--ide",
+                "none",
+            ])
+            .arg("--state-dir")
+            .arg(dir.path().join("state"))
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|why| {
+            let log = std::fs::read_to_string(dir.path().join("up.log")).unwrap_or_default();
+            panic!("no ready event but {line:?} ({why}); log:\n{log}")
+        });
+        assert_eq!(ready["event"], "ready");
+        Self {
+            child,
+            stdout,
+            ready,
+            dir,
+        }
+    }
+
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn address(&self) -> &str {
+        self.ready["http"].as_str().unwrap()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("up.log")).unwrap()
+    }
+
+    pub fn run(&self, args: &[&str]) -> Output {
+        gitpod()
+            .env("GITPOD_STATE_DIR", self.state_dir())
+            .args(args)
+            .output()
+            .unwrap()
+    }
+
+    /// The JSON that a command prints, which must succeed.
+    pub fn json(&self, args: &[&str]) -> Value {
+        let output = self.run(args);
+        assert!(
+            output.status.success(),
+            "{args:?}: {}\nup said: {}",
+            String::from_utf8_lossy(&output.stderr),
+            self.log(),
+        );
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Starts a workspace and waits until it runs.
+    pub fn start(&self, what: &Path) -> Workspace {
+        Workspace(self.json(&["start", what.to_str().unwrap(), "-o", "json"]))
+    }
+
+    pub fn describe(&self, id: &str) -> Value {
+        self.json(&["describe", id, "-o", "json"])
+    }
+
+    /// Ends as by Ctrl-C and gives the state directory back.
+    pub fn stop(mut self) -> TempDir {
+        self.signal("INT");
+        assert!(self.child.wait().unwrap().success());
+        std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
+    }
+
+    /// Ends without any chance to clean up, and gives the state directory back.
+    pub fn kill(mut self) -> TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// One request to `host`, over a connection of its own.
+    pub fn request(&self, host: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+        let mut stream = TcpStream::connect(self.address()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        let mut text = Vec::new();
+        stream.read_to_end(&mut text).unwrap();
+        Response(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Asks again until the answer is as `wanted`: programs take a moment to listen.
+    pub fn request_until(
+        &self,
+        workspace: &Workspace,
+        port: u16,
+        wanted: impl Fn(&Response) -> bool,
+    ) -> Response {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.owner_request(workspace, port, "/");
+            if wanted(&answer) {
+                return answer;
+            }
+            assert!(Instant::now() < give_up, "last answer: {}", answer.0);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub fn owner_request(&self, workspace: &Workspace, port: u16, path: &str) -> Response {
+        let token = [("x-gitpod-owner-token", workspace.token())];
+        self.request(&workspace.host(port), path, &token)
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.signal("TERM");
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// What `gitpod start -o json` said.
+pub struct Workspace(pub Value);
+
+impl Workspace {
+    pub fn id(&self) -> &str {
+        self.0["id"].as_str().unwrap()
+    }
+
+    pub fn token(&self) -> &str {
+        self.0["owner_token"].as_str().unwrap()
+    }
+
+    pub fn host(&self, port: u16) -> String {
+        format!("{port}-{}.ws.localhost", self.id())
+    }
+
+    pub fn ide_host(&self) -> String {
+        format!("{}.ws.localhost", self.id())
+    }
+}
+
+pub struct Response(pub String);
+
+impl Response {
+    pub fn status(&self) -> u16 {
+        let status = self.0.split(' ').nth(1).unwrap_or("0");
+        status.parse().unwrap_or(0)
+    }
+
+    pub fn body(&self) -> &str {
+        self.0.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+    }
+}
+
+/// A git repository with these files, committed.
+pub fn repository(files: &[(&str, &str)]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    git(dir.path(), &["init", "--quiet", "--initial-branch", "main"]);
+    for (name, text) in files {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    git(dir.path(), &["add", "."]);
+    let author = ["-c", "user.name=t", "-c", "user.email=t@example.com"];
+    let commit = ["commit", "--quiet", "--allow-empty", "-m", "files"];
+    git(dir.path(), &[author.as_slice(), commit.as_slice()].concat());
+    dir
+}
+
+fn git(dir: &Path, args: &[&str]) {
+    let status = Command::new("git").arg("-C").arg(dir).args(args).status();
+    assert!(status.unwrap().success(), "git {args:?}");
+}
+
+/// Waits until `done`, or fails with `what`.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let give_up = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < give_up, "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Path of a helper program of the tests.
+pub fn program(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../testdata/programs")
+        .join(name)
+}
+
+/// Whether this test must not skip: so in CI, and under `cargo xtask test`.
+pub fn skip(why: &str) {
+    let required =
+        std::env::var_os("GITPOD_TEST_REQUIRE").is_some() || std::env::var_os("CI").is_some();
+    assert!(!required, "{why}");
+    eprintln!("SKIPPED: {why}");
+}

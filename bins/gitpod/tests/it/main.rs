@@ -1,0 +1,19 @@
+//! The `gitpod` binary, used as a user uses it: real processes, repositories and sockets.
+//!
+//! One binary, so that the tests are linked once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::disallowed_types
+)]
+
+mod bad_input;
+mod harness;
+mod isolation;
+mod life;
+mod programs;
+mod secrets;
