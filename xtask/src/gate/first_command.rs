@@ -110,25 +110,23 @@ impl Up {
         Ok(())
     }
 
+    /// Address and owner token of the workspace that `up .` makes, once it runs.
     fn running_workspace(&self) -> anyhow::Result<(String, String)> {
-        let listed = self.client(&["list"])?;
-        let id = text_in(&listed, "/0/id").context("`gitpod list` shows no workspace")?;
+        let mut listed = Value::Null;
         for _ in 0..PATIENCE {
-            let workspace = self.client(&["describe", &id])?;
-            let phase = text_in(&workspace, "/phase")
-                .unwrap_or_default()
-                .to_lowercase();
+            listed = self.client(&["list"])?;
+            let phase = text_in(&listed, "/0/phase").unwrap_or_default();
             ensure!(
-                phase != "stopped" && phase != "stopping",
-                "the workspace stopped: {workspace}"
+                !phase.starts_with("stop"),
+                "the workspace stopped: {listed}"
             );
             if phase == "running" {
-                let both = text_in(&workspace, "/url").zip(text_in(&workspace, "/owner_token"));
-                return both.with_context(|| format!("no `url` and `owner_token` in {workspace}"));
+                let both = text_in(&listed, "/0/url").zip(text_in(&listed, "/0/owner_token"));
+                return both.with_context(|| format!("no `url` and `owner_token` in {listed}"));
             }
             run(Command::new("sleep").arg("1"))?;
         }
-        bail!("the workspace {id} did not run within {PATIENCE} s")
+        bail!("the workspace did not run within {PATIENCE} s: {listed}")
     }
 
     /// What `gitpod ARGUMENTS -o json` prints.
