@@ -1,6 +1,7 @@
 //! Phases, conditions and timeouts of workspaces: a pure core, and adapters that run it.
 
 mod condition;
+mod count;
 mod disposal;
 mod duration;
 mod event;
@@ -18,6 +19,7 @@ mod token;
 mod url;
 
 pub use self::condition::{Condition, ConditionStatus, ConditionType, Conditions, reason};
+pub use self::count::{Count, Counted, StopReason, is_start_failure};
 pub use self::disposal::{disposal_is_finished, must_end};
 pub use self::duration::{GoDuration, GoDurationError, hours_and_minutes};
 pub use self::event::Event;
@@ -70,7 +72,8 @@ pub use self::{
     content::{ContentError, ContentStore, Finished, NoContent, Prepared, Progress, ProgressStep},
     memory::{MemoryCluster, MemoryContent, MemoryRecords},
     reconcile::{
-        Access, Activity, Adapters, Clock, Description, ManageError, Manager, StopPolicy, TimeoutKind,
+        Access, Activity, Adapters, Clock, Description, ManageError, Manager, StopPolicy,
+        TimeoutKind,
     },
     records::{Listing, Record, RecordError, Records},
     subscribe::{ContentProgress, Lagged, Subscription},
@@ -78,7 +81,7 @@ pub use self::{
 
 #[cfg(feature = "gitpod-yml")]
 pub mod gitpod_yml;
-#[cfg(feature = "process")]
-pub mod process;
 #[cfg(feature = "kube")]
 pub mod kube;
+#[cfg(feature = "process")]
+pub mod process;

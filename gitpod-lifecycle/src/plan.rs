@@ -43,7 +43,8 @@ pub enum Action {
         /// The status, with one more runner counted.
         when_created: Box<Status>,
     },
-    /// Delete the runner of this name. That it is gone already is no failure.
+    /// Delete the runner of this name. That it is gone already is no failure;
+    /// then there is no need to look again soon.
     DeleteRunner {
         /// Which one.
         name: String,

@@ -52,7 +52,7 @@ pub(crate) fn replay_file(
 /// Who is asked about a group, in this order.
 fn replays_of(format: Format) -> &'static [Replay] {
     match format {
-        Format::Proxy => &[proxy::replay, ssh::replay],
+        Format::Proxy => &[proxy::replay, ssh::replay, manager::replay_of_proxy],
         Format::Manager => &[manager::replay],
         Format::Bridge => &[bridge::replay],
     }
