@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gitpod_routing::BoxError;
 
-use crate::spec::{Spec, WorkspaceName};
+use crate::spec::{PortSpec, Spec, WorkspaceName};
 use crate::status::{GitStatus, InitializerMetrics};
 
 /// Puts the files of workspaces in place, and away.
@@ -63,11 +63,14 @@ pub struct NoContent;
 impl ContentStore for NoContent {}
 
 /// What came of [`ContentStore::prepare`].
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Prepared {
     /// How long it took; absent if there was nothing to do.
     pub metrics: Option<InitializerMetrics>,
+    /// Ports that the content itself describes. They are added to the spec, but for
+    /// those that it has already.
+    pub ports: Vec<PortSpec>,
 }
 
 /// What came of [`ContentStore::finish`].

@@ -99,6 +99,18 @@ impl ContentOutcome {
         };
         status.conditions.set(condition);
     }
+
+    /// Adds to `spec` the ports that the content describes and nobody else has.
+    pub(super) fn describe_ports(&self, spec: &mut Spec) {
+        let Self::Prepared(Ok(prepared)) = self else {
+            return;
+        };
+        for port in &prepared.ports {
+            if spec.ports.iter().all(|known| known.port != port.port) {
+                spec.ports.push(port.clone());
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ impl PassError {
 impl Worker {
     /// Looks at the instance once and does what is to be done.
     pub(super) async fn pass(&mut self) -> Result<Next, PassError> {
-        let Some(record) = self.shared.adapters.records.get(&self.instance).await? else {
+        let Some(mut record) = self.shared.adapters.records.get(&self.instance).await? else {
             self.content.shutdown().await;
             self.publish_end();
             return Ok(Next::Gone);
@@ -67,6 +67,9 @@ impl Worker {
         let now = self.shared.clock.now();
         let facts = self.facts(&record).await?;
         let (status, events) = self.next_status(&record, &facts, now);
+        if let Some(outcome) = &self.outcome {
+            outcome.describe_ports(&mut record.spec); // kept together with the new status
+        }
         if content_step(&record.spec, &status) == ContentStep::GiveUp {
             self.content.shutdown().await; // before anyone is told that it has stopped
         }

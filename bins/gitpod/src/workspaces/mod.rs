@@ -11,6 +11,7 @@ mod definition;
 mod error;
 mod logs;
 mod name;
+mod orphan;
 mod remove;
 mod route;
 mod service;

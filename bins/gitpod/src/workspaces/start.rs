@@ -56,7 +56,10 @@ impl Workspaces {
         let row = NewInstance::new(instance.clone(), id.clone(), CLUSTER);
         self.shared.store.create_instance(row).await?;
         let spec = spec(id, &instance, definition)?;
-        self.shared.manager.start(spec).await?;
+        if let Err(why) = self.shared.manager.start(spec).await {
+            self.mark_stopped(&instance, "it could not be started").await?;
+            return Err(why.into());
+        }
         Ok(instance)
     }
 }
