@@ -4,14 +4,14 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use crate::install::cargo_tool::CARGO_FUZZ;
+use crate::install::{self, cargo_tool::CARGO_FUZZ};
 use crate::shell::{output_of, repository, run};
 
 /// The crates forbid `unsafe`, so the address sanitizer would find nothing, and it needs a nightly compiler.
 const SANITIZER: &str = "none";
 
 pub(crate) fn run_each(seconds: u32) -> anyhow::Result<()> {
-    CARGO_FUZZ.provide()?;
+    install::provide_for_fuzzing()?;
     let targets = targets()?;
     for target in &targets {
         let time = format!("-max_total_time={seconds}");

@@ -24,8 +24,15 @@ struct Need {
     present: fn() -> bool,
 }
 
+/// Fuzz targets are linked with a library in C++; the tests do without.
+const COMPILER_OF_FUZZING: Need = Need {
+    purpose: "links the fuzz targets",
+    packages: &["g++"],
+    present: || which("c++").is_some(),
+};
+
 /// Nothing is listed that no test uses: databases come with the tests that need them.
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 6] = [
     Need {
         purpose: "clones repositories",
         packages: &["git"],
@@ -35,11 +42,6 @@ const NEEDS: [Need; 7] = [
         purpose: "signals processes and looks at them",
         packages: &["procps"],
         present: || which("kill").is_some() && which("ps").is_some(),
-    },
-    Need {
-        purpose: "links the fuzz targets",
-        packages: &["g++"],
-        present: || which("c++").is_some(),
     },
     Need {
         purpose: "nebula-cert, the judge of our certificates",
@@ -65,20 +67,7 @@ const NEEDS: [Need; 7] = [
 
 /// Makes everything available, or says what is missing and how to get it.
 pub(crate) fn provide() -> anyhow::Result<Provided> {
-    let missing: Vec<Need> = NEEDS.into_iter().filter(|need| !(need.present)()).collect();
-    for need in NEEDS {
-        let state = if (need.present)() {
-            "found"
-        } else {
-            "to be installed"
-        };
-        eprintln!(
-            "needs {:<28} {state}: {}",
-            need.packages.join(", "),
-            need.purpose
-        );
-    }
-    apt::install(&missing)?;
+    from_system(&NEEDS)?;
     let jupyter = python::jupyterlab()?;
     let modules = node::modules()?;
     Ok(Provided(vec![
@@ -87,4 +76,26 @@ pub(crate) fn provide() -> anyhow::Result<Provided> {
         // A test that lacks something fails, rather than to pass for nothing.
         ("GITPOD_TEST_REQUIRE", "1".into()),
     ]))
+}
+
+/// Makes a C++ compiler available.
+pub(crate) fn provide_for_fuzzing() -> anyhow::Result<()> {
+    from_system(&[COMPILER_OF_FUZZING])
+}
+
+fn from_system(needs: &[Need]) -> anyhow::Result<()> {
+    let mut missing = Vec::new();
+    for need in needs {
+        let present = (need.present)();
+        let state = if present { "found" } else { "to be installed" };
+        eprintln!(
+            "needs {:<28} {state}: {}",
+            need.packages.join(", "),
+            need.purpose
+        );
+        if !present {
+            missing.push(*need);
+        }
+    }
+    apt::install(&missing)
 }

@@ -17,11 +17,9 @@ mod summary;
 pub(crate) fn run(out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let provided = install::provide()?;
     let mut all = Suites::default();
-    for arguments in cargo_suites() {
-        let mut command = cargo();
-        command.args(&arguments).envs(provided.0.iter().cloned());
-        all.add(&arguments.join(" "), cargo_test(&mut command, out)?);
-    }
+    let mut command = cargo();
+    command.args(CARGO_TEST).envs(provided.0);
+    all.add("cargo test", cargo_test(&mut command, out)?);
     for file in vector_files()? {
         let name = format!("vectors {}", file.display());
         writeln!(out, "\n{name}")?;
@@ -39,24 +37,8 @@ pub(crate) fn set_up(out: &mut impl Write) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Unit, integration and doc tests with the examples; then the fuzz corpus, which is a workspace of its own.
-fn cargo_suites() -> Vec<Vec<&'static str>> {
-    let mut suites = vec![vec![
-        "test",
-        "--workspace",
-        "--all-features",
-        "--no-fail-fast",
-    ]];
-    if repository().join("fuzz/Cargo.toml").exists() {
-        suites.push(vec![
-            "test",
-            "--manifest-path",
-            "fuzz/Cargo.toml",
-            "--no-fail-fast",
-        ]);
-    }
-    suites
-}
+/// Unit, integration and doc tests with the examples and the fuzz corpus.
+const CARGO_TEST: [&str; 4] = ["test", "--workspace", "--all-features", "--no-fail-fast"];
 
 fn vector_files() -> anyhow::Result<Vec<PathBuf>> {
     let folder = repository().join("testdata");
