@@ -71,9 +71,9 @@
 //!
 //! It opens no listener, terminates no TLS, reads no configuration file and starts no
 //! workspace. It serves no static content for editors and speaks HTTP/1.1 to workspaces, in
-//! the clear. Early hints (`103`) of a workspace are not passed on. A request that gives both
-//! a length and `chunked` is refused if the server in front lets both be seen; hyper hides the
-//! length in one order, and what is forwarded is framed anew in any case.
+//! the clear. Early hints (`103`) of a workspace are not passed on. A request that says twice
+//! how long it is reaches no stage if the server in front tidies it up, as hyper does; wrap
+//! connections in `CheckedStream` to have it refused. What is forwarded is framed anew anyway.
 //!
 //! # Where it differs from the reference
 //!
@@ -99,6 +99,8 @@
 mod access;
 mod activity;
 #[cfg(feature = "proxy")]
+mod checked_stream;
+#[cfg(feature = "proxy")]
 pub mod forward;
 mod framing;
 mod host;
@@ -119,6 +121,8 @@ pub use self::access::{
     Access, AccessPolicy, CookieNames, Denied, OWNER_TOKEN_HEADER, Presented, Source, decide,
 };
 pub use self::activity::{ActivitySink, MemoryActivity};
+#[cfg(feature = "proxy")]
+pub use self::checked_stream::CheckedStream;
 #[cfg(feature = "proxy")]
 pub use self::forward::{
     ConnectError, Connection, Connector, DialTarget, DirectConnector, Forward, ForwardBody,

@@ -86,7 +86,7 @@ async fn answer_keeps_its_fields_but_not_those_of_the_connection() {
         .collect();
     lines[1..].sort_unstable();
     let expected = [
-        "HTTP/1.1 404 Not Found",
+        "HTTP/1.1 404 Nope",
         "connection: close",
         "content-length: 2",
         "set-cookie: a=1; Domain=.example.com",
@@ -401,6 +401,10 @@ async fn request_of_unclear_length_or_host_is_refused_and_the_connection_closed(
             "POST / HTTP/1.1\nhost: {host}\ncontent-length: 5\ntransfer-encoding: chunked\n\n0\n\n"
         ),
         format!("POST / HTTP/1.1\nhost: {host}\ntransfer-encoding: xchunked\n\n0\n\n"),
+        format!(
+            "POST / HTTP/1.1\nhost: {host}\ntransfer-encoding: chunked\ncontent-length: 5\n\n0\n\n"
+        ),
+        format!("POST / HTTP/1.1\nhost: {host}\ncontent-length: 0\ncontent-length: 0\n\n"),
         format!("POST / HTTP/1.1\nhost: {host}\ncontent-length: +0\n\n"),
         format!("GET / HTTP/1.1\nhost: {host}\nhost: {host}\n\n"),
         format!("GET http://other.test/ HTTP/1.1\nhost: {host}\n\n"),

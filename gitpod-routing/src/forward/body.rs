@@ -7,9 +7,8 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
-use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
+use pin_project::pin_project;
 
 use crate::forward::continuing::Gate;
 use crate::forward::headers::may_trail;
@@ -96,9 +95,11 @@ impl fmt::Debug for ForwardBody {
     }
 }
 
+type AnyBody = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
+
 /// Body of a request towards a workspace.
 pub(crate) struct RequestBody {
-    inner: Option<UnsyncBoxBody<Bytes, BoxError>>,
+    inner: Option<AnyBody>,
     /// Holds the body back until the server asks for it.
     gate: Option<Gate>,
 }
@@ -114,11 +115,9 @@ impl RequestBody {
         if body.is_end_stream() {
             return Self { inner: None, gate };
         }
-        let whole = body
-            .map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
-            .map_err(Into::into);
+        let body = Chunks(body);
         Self {
-            inner: Some(whole.boxed_unsync()),
+            inner: Some(Box::pin(body)),
             gate,
         }
     }
@@ -166,6 +165,40 @@ impl Body for RequestBody {
             Some(inner) => inner.size_hint(),
             None => SizeHint::with_exact(0),
         }
+    }
+}
+
+/// Any body, as a body of [`Bytes`]. Unlike the combinators of `http-body-util` it knows
+/// its length, and with it a request keeps its `Content-Length`.
+#[pin_project]
+struct Chunks<B>(#[pin] B);
+
+impl<B> Body for Chunks<B>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(self.project().0.poll_frame(cx));
+        let whole = |mut data: B::Data| data.copy_to_bytes(data.remaining());
+        Poll::Ready(frame.map(|frame| match frame {
+            Ok(frame) => Ok(frame.map_data(whole)),
+            Err(why) => Err(why.into()),
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
     }
 }
 

@@ -3,9 +3,12 @@
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -76,14 +79,14 @@ pub struct Adapted<T, S> {
     stage: PhantomData<fn() -> S>,
 }
 
-impl<T, S, B> Service<Routed<S, B>> for Adapted<T, S>
+impl<T, S, B, R> Service<Routed<S, B>> for Adapted<T, S>
 where
-    T: Service<Request<B>>,
+    T: Service<Request<B>, Response = Response<R>>,
     S: Clone + Send + Sync + 'static,
 {
-    type Response = T::Response;
+    type Response = Response<AdaptedBody<R>>;
     type Error = T::Error;
-    type Future = T::Future;
+    type Future = AdaptedFuture<T::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -92,7 +95,62 @@ where
     fn call(&mut self, routed: Routed<S, B>) -> Self::Future {
         let (stage, mut request) = routed.into_parts();
         request.extensions_mut().insert(Carried(stage));
-        self.inner.call(request)
+        AdaptedFuture(self.inner.call(request))
+    }
+}
+
+/// Response future of [`Adapted`].
+#[pin_project]
+#[derive(Debug)]
+pub struct AdaptedFuture<F>(#[pin] F);
+
+impl<F, R, E> Future for AdaptedFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+{
+    type Output = Result<Response<AdaptedBody<R>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = self.project().0.poll(cx);
+        answer.map_ok(|response| response.map(|body| AdaptedBody(Some(body))))
+    }
+}
+
+/// The body that an adapted layer gave; or none, in a refusal of a stage outside of it.
+///
+/// Stages need an empty body to refuse with, and the bodies of many layers cannot be empty.
+#[pin_project]
+#[derive(Debug)]
+pub struct AdaptedBody<R>(#[pin] Option<R>);
+
+impl<R> Default for AdaptedBody<R> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<R: Body> Body for AdaptedBody<R> {
+    type Data = R::Data;
+    type Error = R::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<R::Data>, R::Error>>> {
+        match self.project().0.as_pin_mut() {
+            Some(body) => body.poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0
+            .as_ref()
+            .map_or(SizeHint::with_exact(0), Body::size_hint)
     }
 }
 

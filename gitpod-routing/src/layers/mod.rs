@@ -49,7 +49,7 @@ mod measure;
 mod parse_host;
 mod report_activity;
 
-pub use self::adapt::{AdaptLayer, Adapted, Recover, adapt};
+pub use self::adapt::{AdaptLayer, Adapted, AdaptedBody, AdaptedFuture, Recover, adapt};
 pub use self::authorize::{Authorize, AuthorizeLayer};
 pub use self::explain_refusal::{
     ExplainRefusal, ExplainRefusalFuture, ExplainRefusalLayer, ExplainedBody,

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gitpod_routing::{
-    AccessPolicy, DirectConnector, HostPattern, InstanceId, MemoryActivity, MemoryProvider,
-    OwnerToken, Peer, PodPorts, PortInfo, WorkspaceId, WorkspaceInfo, WorkspaceProxy,
+    AccessPolicy, CheckedStream, DirectConnector, HostPattern, InstanceId, MemoryActivity,
+    MemoryProvider, OwnerToken, Peer, PodPorts, PortInfo, WorkspaceId, WorkspaceInfo,
+    WorkspaceProxy,
 };
 use http::{Request, Response};
 use http_body::Body;
@@ -112,7 +113,7 @@ async fn serve_proxy(proxy: WorkspaceProxy) -> SocketAddr {
             });
             tokio::spawn(async move {
                 let server = auto::Builder::new(TokioExecutor::new());
-                let io = TokioIo::new(stream);
+                let io = TokioIo::new(CheckedStream::new(stream));
                 let _closed = server.serve_connection_with_upgrades(io, service).await;
             });
         }
