@@ -15,10 +15,17 @@ const STEPS: [(&str, &str); 2] = [
     ),
 ];
 
-/// Takes the steps that the file has not taken yet, each in a transaction.
+/// Takes the steps that the file has not taken yet: all of them, or none.
+///
+/// The write lock is held from the start, so that of two processes that open a
+/// new file one waits for the other.
 pub(super) async fn up_to_date(pool: &SqlitePool, place: &Place) -> Result<(), StoreError> {
-    let taken = migrator().run(pool).await;
-    taken.map_err(|error| explain(error, place))
+    let transaction = pool.begin_with("BEGIN IMMEDIATE").await;
+    let mut transaction = transaction.map_err(|error| place.explain(error))?;
+    let taken = migrator().run(&mut *transaction).await;
+    taken.map_err(|error| explain(error, place))?;
+    let committed = transaction.commit().await;
+    committed.map_err(|error| place.explain(error))
 }
 
 fn migrator() -> Migrator {
