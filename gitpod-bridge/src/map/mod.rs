@@ -145,12 +145,18 @@ fn effects(row: &InstanceRow, state: &InstanceState, status: &StatusUpdate) -> V
         effects.extend(running_effects(row, state));
     }
     effects.extend(InstanceMetrics::of(status).map(Effect::StoreMetrics));
-    let seen_before = row.state.stop_origin == Some(StopOrigin::Observed);
-    if state.stop_origin == Some(StopOrigin::Observed) && !seen_before {
+    if state.stop_origin == Some(StopOrigin::Observed) && !stop_was_told(row) {
         effects.extend(stopped_effects(row, state));
     }
     effects.push(Effect::Announce(Announcement::of_instance(row)));
     effects
+}
+
+/// Whether the stop of `row` brought its effects with it. Who else writes a stop
+/// may know nothing of them; telling it again is caught by the event's key.
+fn stop_was_told(row: &InstanceRow) -> bool {
+    let origin = row.state.stop_origin;
+    matches!(origin, Some(StopOrigin::Observed | StopOrigin::Inferred))
 }
 
 fn measures(row: &InstanceRow, state: &InstanceState) -> Vec<Measure> {
