@@ -2,26 +2,42 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{HeaderName, header};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::StreamExt;
-use futures_util::stream::select_all;
+use futures_util::stream::{BoxStream, select_all};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_stream::wrappers::WatchStream;
 
 use crate::ide::IdeState;
+use crate::log::{Follow, Log};
+use crate::utf8::Utf8;
 use crate::workspace::{FileState, RunState, Workspace};
 
 /// Below the idle limits of usual proxies.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// What a reader of the events asks for.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Wanted {
+    /// Also the output of every task: the last so many bytes, and what follows.
+    output: Option<u64>,
+}
+
+type Events = BoxStream<'static, Result<Event, Infallible>>;
+
 /// Server-sent events `tasks`, `ports`, `ide` and `state`: each once at the beginning and then at every change, with the whole of
-/// what it is about, so that a reader that missed some is right again after the next.
-pub(crate) async fn events(State(workspace): State<Arc<Workspace>>) -> impl IntoResponse {
+/// what it is about, so that a reader that missed some is right again after the next. With `?output=BYTES` also `output`, a
+/// piece of a task's output, all in one connection, as browsers open only six to a server.
+pub(crate) async fn events(
+    State(workspace): State<Arc<Workspace>>,
+    Query(wanted): Query<Wanted>,
+) -> impl IntoResponse {
     let tasks = Arc::clone(&workspace);
-    let changes = select_all([
+    let mut streams: Vec<Events> = vec![
         WatchStream::new(workspace.run_state.subscribe())
             .map(|state| event("state", &state_json(state)))
             .boxed(),
@@ -34,15 +50,35 @@ pub(crate) async fn events(State(workspace): State<Arc<Workspace>>) -> impl Into
         WatchStream::new(workspace.ports.subscribe())
             .map(|ports| event("ports", &json!({"ports": ports})))
             .boxed(),
-    ]);
+    ];
+    if let Some(tail) = wanted.output {
+        streams.extend(
+            workspace
+                .logs()
+                .map(|(id, log)| output(id.to_owned(), log, tail)),
+        );
+    }
     let headers = [
         (header::CACHE_CONTROL, "no-store"),
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     (
         headers,
-        Sse::new(changes).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)),
+        Sse::new(select_all(streams)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)),
     )
+}
+
+fn output(id: String, log: &Arc<Log>, tail: u64) -> Events {
+    let mut text = Utf8::default();
+    let chunks = log.read(Some(tail), Follow::Live);
+    chunks
+        .map(move |chunk| {
+            event(
+                "output",
+                &json!({"id": id, "text": text.decode(&chunk.unwrap_or_default())}),
+            )
+        })
+        .boxed()
 }
 
 fn event(name: &str, data: &Value) -> Result<Event, Infallible> {

@@ -32,6 +32,7 @@ mod serve;
 mod socket;
 mod stop;
 mod task;
+mod utf8;
 mod workspace;
 
 use std::ffi::OsString;

@@ -42,21 +42,25 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Just after a start, when the user waits for a server to come up.
 const LOOK_EVERY_AT_FIRST: Duration = Duration::from_millis(200);
 const AT_FIRST: u32 = 50;
+/// Looks that may pass before processes are looked at although no socket has come or gone: a socket may also change hands.
+const TRUST_FOR: u32 = 10;
 
 /// Publishes the workspace's ports as they come and go. Only looks while the workspace has processes.
 pub(crate) async fn watch(workspace: Arc<Workspace>) {
     let mut looks: u32 = 0;
+    let mut trusted = None;
     loop {
-        let (served, idle) = look(&workspace);
-        let ports = merge(&workspace.config, workspace.file.read(), &served);
-        workspace.ports.send_if_modified(|known| {
-            let changed = *known != ports;
-            *known = ports;
-            changed
-        });
-        if idle {
-            workspace.children.started().await;
-            looks = 0;
+        let sockets = listeners();
+        let key = (sockets.clone(), workspace.ide_state.borrow().clone());
+        if trusted.as_ref() != Some(&key) || looks.is_multiple_of(TRUST_FOR) {
+            trusted = Some(key);
+            let Some(served) = served_by(&workspace, &sockets) else {
+                publish(&workspace, &[]);
+                workspace.children.started().await;
+                (looks, trusted) = (0, None);
+                continue;
+            };
+            publish(&workspace, &served);
         }
         looks = looks.saturating_add(1);
         sleep(if looks < AT_FIRST {
@@ -68,39 +72,48 @@ pub(crate) async fn watch(workspace: Arc<Workspace>) {
     }
 }
 
-/// The ports that processes of this workspace listen on, and whether there are no processes.
-fn look(workspace: &Workspace) -> (Vec<u16>, bool) {
-    let Some(own) = ProcessId::of(std::process::id()) else {
-        return (Vec::new(), true);
-    };
+fn publish(workspace: &Workspace, served: &[u16]) {
+    let ports = merge(&workspace.config, workspace.file.read(), served);
+    workspace.ports.send_if_modified(|known| {
+        let changed = *known != ports;
+        *known = ports;
+        changed
+    });
+}
+
+fn listeners() -> Vec<Socket> {
+    tcp_sockets()
+        .into_iter()
+        .filter(|socket| socket.state == SocketState::Listening)
+        .collect()
+}
+
+/// The ports of `sockets` that processes of this workspace serve; `None` if it has no processes.
+fn served_by(workspace: &Workspace, sockets: &[Socket]) -> Option<Vec<u16>> {
     let table = ProcessTable::read();
-    let processes = table.descendants(own);
+    let processes = table.descendants(ProcessId::of(std::process::id())?);
     if processes.is_empty() {
-        return (Vec::new(), true);
+        return None;
     }
     let editor = workspace.ide.as_ref().and_then(|ide| ide.process());
     let of_editor =
         |process: &ProcessId| editor.is_some_and(|editor| table.is_within(*process, editor));
     let (editors, others): (Vec<_>, Vec<_>) = processes.into_iter().partition(of_editor);
-    let sockets: Vec<Socket> = tcp_sockets()
-        .into_iter()
-        .filter(|socket| socket.state == SocketState::Listening)
-        .collect();
     let editor_port = match *workspace.ide_state.borrow() {
         IdeState::Ready { port, .. } => Some(port),
         _ => None,
     };
     let internal = ephemeral_ports();
-    let mut served: Vec<u16> = listening(&others, &sockets).collect();
+    let mut served: Vec<u16> = listening(&others, sockets).collect();
     // An editor and its language kernels talk over random loopback ports that nobody wants to see; a server that the user
     // starts in the editor's terminal is shown, as it listens on a port that somebody chose.
     served.extend(
-        listening(&editors, &sockets)
+        listening(&editors, sockets)
             .filter(|port| Some(*port) != editor_port && !internal.contains(port)),
     );
     served.sort_unstable();
     served.dedup();
-    (served, false)
+    Some(served)
 }
 
 fn listening<'s>(

@@ -7,13 +7,16 @@ use tokio::time::{Instant, sleep};
 
 /// Time for SIGTERM to work before SIGHUP follows, which ends the interactive shells that ignore SIGTERM.
 const HANGUP_AFTER: Duration = Duration::from_secs(1);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Short at first, as most processes end at once; then longer, as looking is not free.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Asks every descendant to end, and returns when none is left.
 ///
 /// It never kills: whoever runs the supervisor decides how long to wait and then kills the rest. Processes that are started
 /// meanwhile are asked too, each once.
 pub(crate) async fn end_all() {
+    let mut pause = FIRST_PAUSE;
     let mut asked: HashMap<ProcessId, Asked> = HashMap::new();
     loop {
         let left = descendants();
@@ -28,12 +31,13 @@ pub(crate) async fn end_all() {
                 signal(process, Signal::HUP);
             }
         }
-        sleep(LOOK_EVERY).await;
+        sleep(pause).await;
+        pause = (pause * 5 / 4).min(LONGEST_PAUSE);
     }
 }
 
 /// The processes of this workspace, other than this one.
-pub(crate) fn descendants() -> Vec<ProcessId> {
+fn descendants() -> Vec<ProcessId> {
     let own = ProcessId::of(std::process::id());
     own.map(|own| ProcessTable::read().descendants(own))
         .unwrap_or_default()

@@ -1,7 +1,10 @@
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 
 use gitpod_lifecycle::gitpod_yml::{self, GitpodYml, GitpodYmlError};
+use rustix::fs::{Mode, OFlags};
 use tokio::sync::watch;
 
 use crate::children::Children;
@@ -44,8 +47,8 @@ pub(crate) enum FileState {
 impl FileState {
     /// Reads the file of the repository; the old spelling `.gitpod.yaml` does not count.
     pub(crate) fn load(config: &Config) -> Self {
-        let state = match std::fs::read(config.content_dir.join(FILE_NAME)) {
-            Ok(bytes) => match gitpod_yml::parse(&String::from_utf8_lossy(&bytes)) {
+        let state = match read_bounded(&config.content_dir.join(FILE_NAME)) {
+            Ok(text) => match gitpod_yml::parse(&text) {
                 Ok(file) => Self::Read(file),
                 Err(error) => Self::Broken(error),
             },
@@ -74,6 +77,19 @@ impl FileState {
 }
 
 const FILE_NAME: &str = ".gitpod.yml";
+
+/// Reads a file of the repository, which may be anything: a pipe that nobody writes to, a link to an endless device.
+fn read_bounded(path: &Path) -> io::Result<String> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(gitpod_yml::MAX_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
 
 impl Workspace {
     pub(crate) fn new(config: Config) -> Arc<Self> {
@@ -124,6 +140,15 @@ impl Workspace {
                 .filter(|_| id == "ide")
                 .map(|ide| &ide.log)
         })
+    }
+
+    /// The logs of all tasks and of the editor, with their ids.
+    pub(crate) fn logs(&self) -> impl Iterator<Item = (&str, &Arc<Log>)> {
+        let editor = self.ide.iter().map(|ide| ("ide", &ide.log));
+        self.tasks
+            .iter()
+            .map(|task| (task.id.as_str(), &task.log))
+            .chain(editor)
     }
 
     /// Ends when the workspace is told to stop.

@@ -46,8 +46,10 @@ function showPorts(ports) {
     const row = element('div', 'row');
     row.append(element('span', 'number', port.localPort));
     if (port.name) row.append(element('span', 'label', port.name));
-    row.append(port.served ? badge('Open', 'good') : badge('Not served'));
-    if (port.exposed) row.append(badge(port.exposed.visibility === 'public' ? 'Public' : 'Private', port.exposed.visibility === 'public' ? 'warn' : undefined));
+    const badges = element('span', 'badges');
+    row.append(badges);
+    badges.append(port.served ? badge('Open', 'good') : badge('Not served'));
+    if (port.exposed) badges.append(badge(port.exposed.visibility === 'public' ? 'Public' : 'Private', port.exposed.visibility === 'public' ? 'warn' : undefined));
     card.append(row);
     if (port.description) card.append(element('p', 'quiet', port.description));
     const url = port.exposed && safeUrl(port.exposed.url);
@@ -66,7 +68,7 @@ function showPorts(ports) {
 
 // --- tasks -----------------------------------------------------------------
 
-const tasks = new Map();
+const views = new Map();
 
 function describe(task) {
   if (task.state === 'pending') return ['Waiting'];
@@ -76,9 +78,11 @@ function describe(task) {
   return task.exitCode === 0 ? ['Done'] : [`Failed with exit code ${task.exitCode}`, 'bad'];
 }
 
+const clock = (time) => new Date(time).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+
 function taskView(id) {
   const path = `/_supervisor/v1/tasks/${encodeURIComponent(id)}/log`;
-  const view = { box: element('details', 'task'), name: element('span', 'name'), when: element('span', 'when'), badge: badge(''), path };
+  const view = { box: element('details', 'task'), name: element('span', 'name'), when: element('span', 'when'), badge: badge(''), drawing: false };
   const summary = element('summary');
   summary.append(view.name, view.when, view.badge);
   view.output = element('pre', 'output');
@@ -100,7 +104,6 @@ function taskView(id) {
     if (scrollTop + clientHeight < scrollHeight - 40) view.follow.checked = false;
   });
   view.follow.addEventListener('change', () => { if (view.follow.checked) view.output.scrollTop = view.output.scrollHeight; });
-  view.box.addEventListener('toggle', () => view.box.open ? read(view) : view.stop?.abort());
   view.box.open = true;
   return view;
 }
@@ -108,16 +111,17 @@ function taskView(id) {
 function showTasks(list) {
   $('no-tasks').hidden = list.length > 0;
   for (const task of list) {
-    let view = tasks.get(task.id);
+    let view = views.get(task.id);
     if (!view) {
       view = taskView(task.id);
-      tasks.set(task.id, view);
+      views.set(task.id, view);
       $('tasks').append(view.box);
+      draw(task.id);
     }
     const [text, tone] = describe(task);
     view.name.textContent = task.name;
     view.output.setAttribute('aria-label', `Output of ${task.name}`);
-    view.when.textContent = task.startedAt ? `since ${new Date(task.startedAt).toLocaleTimeString()}` : '';
+    view.when.textContent = task.finishedAt ? `ended ${clock(task.finishedAt)}` : task.startedAt ? `since ${clock(task.startedAt)}` : '';
     if (view.badge.textContent !== text) {
       const fresh = badge(text, tone);
       view.badge.replaceWith(fresh);
@@ -133,28 +137,23 @@ function plain(text) {
   return text.replace(ESCAPES, '').replace(/\r+\n/g, '\n').replace(/[^\n]*\r(?!\n)/g, '').replace(/[\x00-\x08\x0b-\x1f\x7f]/g, '');
 }
 
-// Reads output while the box is open, and again when the connection breaks.
-async function read(view) {
-  view.stop?.abort();
-  const stop = view.stop = new AbortController();
-  while (!stop.signal.aborted) {
-    try {
-      const response = await fetch(`${view.path}?follow=1&tail=${TAIL}`, { signal: stop.signal });
-      if (!response.ok) throw new Error(response.statusText);
-      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-      let shown = '';
-      view.output.textContent = '';
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) return;
-        shown = (shown + value).slice(-KEEP);
-        view.output.textContent = plain(shown);
-        if (view.follow.checked) view.output.scrollTop = view.output.scrollHeight;
-      }
-    } catch {
-      await new Promise(resolve => setTimeout(resolve, 2000));
-    }
-  }
+const texts = new Map();     // by id, as output may arrive before its task
+
+function showOutput({ id, text }) {
+  texts.set(id, ((texts.get(id) ?? '') + text).slice(-KEEP));
+  draw(id);
+}
+
+// Draws at most once per frame, however much a task writes.
+function draw(id) {
+  const view = views.get(id);
+  if (!view || view.drawing) return;
+  view.drawing = true;
+  requestAnimationFrame(() => {
+    view.drawing = false;
+    view.output.textContent = plain(texts.get(id) ?? '');
+    if (view.follow.checked) view.output.scrollTop = view.output.scrollHeight;
+  });
 }
 
 // --- editor ----------------------------------------------------------------
@@ -167,10 +166,13 @@ function showEditor(editor) {
 
 // --- events ----------------------------------------------------------------
 
-const events = new EventSource('/_supervisor/v1/events');
+const events = new EventSource(`/_supervisor/v1/events?output=${TAIL}`);
 const on = (name, show) => events.addEventListener(name, event => show(JSON.parse(event.data)));
 on('state', data => showState(data.state));
 on('ports', data => showPorts(data.ports));
 on('tasks', data => showTasks(data.tasks));
 on('ide', showEditor);
+on('output', showOutput);
+// After a break everything is sent again.
+events.addEventListener('open', () => texts.clear());
 events.addEventListener('error', () => showState('lost'));

@@ -191,3 +191,29 @@ async fn wrong_configuration_says_what_to_write() {
     );
     assert_eq!(refused(&[]).0, Some(2));
 }
+
+#[tokio::test]
+async fn file_that_is_no_file_is_shown_and_does_not_block() {
+    let place = Place::new("");
+    let file = place.file(".gitpod.yml");
+    for make in [fifo_at as fn(&std::path::Path), |path| {
+        std::os::unix::fs::symlink("/dev/zero", path).unwrap()
+    }] {
+        fs::remove_file(&file).unwrap();
+        make(&file);
+        let run = place.start().await;
+        assert!(run.get("/").await.body.contains("it is not a regular file"));
+        run.stop().await;
+    }
+}
+
+fn fifo_at(path: &std::path::Path) {
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        path,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from(0o600),
+        0,
+    )
+    .unwrap();
+}

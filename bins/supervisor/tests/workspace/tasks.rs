@@ -205,3 +205,47 @@ fn fifo(path: &std::path::Path) {
     )
     .unwrap();
 }
+
+#[tokio::test]
+async fn output_of_all_tasks_comes_with_the_events() {
+    let place = Place::new(
+        "tasks:\n- command: printf 'caf\\303'; read x < gate; printf '\\251\\n'\n- command: echo other\n",
+    );
+    fifo(&place.file("gate"));
+    let run = place.start().await;
+    let path = "/_supervisor/v1/events?output=1000";
+    run.read_until(path, "\"text\":\"caf\"").await;
+    run.read_until(path, "{\"id\":\"2-task-2\",\"text\":\"other\\n\"}")
+        .await;
+    let gate = place.file("gate");
+    tokio::task::spawn_blocking(move || fs::write(gate, "go\n").unwrap());
+    run.output("1-task-1").await;
+    run.read_until(path, "café").await;
+}
+
+#[tokio::test]
+async fn limits_hold_for_tasks() {
+    let place = Place::new("tasks: [{command: ulimit -n; ulimit -Hn; ulimit -c}]\n").with(
+        "limits",
+        serde_json::json!({"open_files": 77, "core_bytes": 0}),
+    );
+    let run = place.start().await;
+    assert_eq!(run.output("1-task-1").await, "77\n77\n0\n");
+}
+
+#[tokio::test]
+async fn script_longer_than_an_argument_and_odd_scripts_run() {
+    let long = "x".repeat(200_000);
+    let place = Place::new(&format!(
+        "tasks:\n- command: 'x={long}; echo ${{#x}}'\n- command: |\n    cat <<END\n    here\n    END\n    # last line is a comment\n- {{before: 'exit 3', command: echo never}}\n- {{init: 'echo \"', command: echo never}}\n"
+    ));
+    let run = place.start().await;
+    assert_eq!(run.output("1-task-1").await, "200000\n");
+    assert_eq!(run.output("2-task-2").await, "here\n");
+    assert_eq!(run.output("3-task-3").await, "");
+    let broken = run.output("4-task-4").await;
+    assert!(
+        broken.contains("4-task-4.init.sh: line 1") && !broken.contains("never\n"),
+        "{broken}"
+    );
+}
