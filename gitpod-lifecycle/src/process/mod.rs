@@ -1,4 +1,24 @@
 //! Local processes as workspaces.
 
+mod cgroup;
+mod cluster;
+mod environment;
+mod kill;
+mod layout;
+mod limits;
 pub mod listeners;
+mod pidfd;
+mod private_file;
+mod records;
+mod runner;
+mod runner_file;
+mod settings;
+mod socket;
+mod spawn;
+mod supervisor_file;
 pub mod tree;
+
+pub use self::cluster::ProcessCluster;
+pub use self::layout::Layout;
+pub use self::records::FileRecords;
+pub use self::settings::{IdeChoice, Limits, ProcessSettings};

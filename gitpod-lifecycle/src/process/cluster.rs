@@ -1,0 +1,201 @@
+//! Local processes as a platform.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gitpod_routing::InstanceId;
+use tracing::warn;
+
+use super::kill::sweep;
+use super::private_file::make_dir;
+use super::runner::Runner;
+use super::runner_file::{Ended, RunnerFile};
+use super::settings::ProcessSettings;
+use super::spawn::start_supervisor;
+use super::tree::ProcessId;
+use crate::change::{ChangeFeed, Changes};
+use crate::cluster::{Cluster, ClusterError, ContentStage, Created};
+use crate::facts::Facts;
+use crate::memory::lock;
+use crate::spec::Spec;
+
+/// A [`Cluster`] whose runners are supervisor processes on this machine.
+///
+/// A supervisor is started once the content of its workspace is in place. It and
+/// everything it starts belong to the workspace; when it stops, all of that is
+/// ended: asked at first, by force after a grace period, also what has detached
+/// itself. Supervisors live on when this process ends, and are found again.
+///
+/// Workspaces are not isolated: they run as the same user, on the same network
+/// and file system. Cloning shares it. Must be used within a tokio runtime.
+#[derive(Clone, Debug)]
+pub struct ProcessCluster(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: ProcessSettings,
+    runners: Mutex<HashMap<InstanceId, Arc<Runner>>>,
+    feed: ChangeFeed,
+}
+
+impl ProcessCluster {
+    /// Runs workspaces as `settings` say.
+    #[must_use]
+    pub fn new(settings: ProcessSettings) -> Self {
+        Self(Arc::new(Inner {
+            settings,
+            runners: Mutex::default(),
+            feed: ChangeFeed::new(),
+        }))
+    }
+
+    /// How workspaces are run.
+    #[must_use]
+    pub fn settings(&self) -> &ProcessSettings {
+        &self.0.settings
+    }
+
+    /// The supervisor of `instance`, if it runs.
+    #[must_use]
+    pub fn supervisor(&self, instance: &InstanceId) -> Option<ProcessId> {
+        self.runner(instance)?.supervisor()
+    }
+
+    /// Which limits `instance` has and what sees to them, for people; `None` if it
+    /// has no runner.
+    #[must_use]
+    pub fn limits(&self, instance: &InstanceId) -> Option<String> {
+        Some(self.runner(instance)?.limits())
+    }
+
+    /// The runner of `instance`; one that an earlier process has left is taken over.
+    pub(crate) fn runner(&self, instance: &InstanceId) -> Option<Arc<Runner>> {
+        let mut runners = lock(&self.0.runners);
+        if let Some(runner) = runners.get(instance) {
+            return Some(Arc::clone(runner));
+        }
+        let file = RunnerFile::load(&self.0.settings.layout.instance(instance))?;
+        let process = file.process.filter(|_| file.ended.is_none());
+        let deleting = file.deleting_since.map(|since| left_of(file.grace, since));
+        let runner = self.make(instance, file);
+        runners.insert(instance.clone(), Arc::clone(&runner));
+        drop(runners);
+        if let Some(process) = process {
+            self.keep(&runner, instance, process);
+        }
+        if let Some(grace) = deleting {
+            runner.delete(grace);
+        }
+        Some(runner)
+    }
+
+    fn make(&self, instance: &InstanceId, file: RunnerFile) -> Arc<Runner> {
+        let layout = self.0.settings.layout.clone();
+        Arc::new(Runner::new(
+            instance.clone(),
+            layout,
+            self.0.feed.clone(),
+            file,
+        ))
+    }
+
+    fn keep(&self, runner: &Arc<Runner>, instance: &InstanceId, process: ProcessId) {
+        let (cluster, instance, runner) = (self.clone(), instance.clone(), Arc::clone(runner));
+        tokio::spawn(async move {
+            if runner.keep(process).await {
+                cluster.forget(&instance);
+            }
+        });
+    }
+
+    fn forget(&self, instance: &InstanceId) {
+        lock(&self.0.runners).remove(instance);
+        self.0.feed.tell(instance);
+    }
+
+    async fn start(&self, spec: &Spec, runner: &Arc<Runner>) {
+        sweep(&self.0.settings.layout.instance(&spec.instance), None).await; // of a start whose result was lost
+        let started = runner.change(|state| {
+            let file = &mut state.file;
+            if file.process.is_some() || file.ended.is_some() {
+                return None;
+            }
+            if let Err(why) = start_supervisor(spec, &self.0.settings, file) {
+                warn!(instance = %spec.instance, %why, "supervisor cannot be started");
+                file.ended = Some(Ended::badly(127, why.to_string()));
+            }
+            file.process.filter(|_| file.ended.is_none())
+        });
+        if let Some(process) = started {
+            self.keep(runner, &spec.instance, process);
+        }
+    }
+}
+
+/// How much of `grace` is left of a deletion that began at `since`.
+fn left_of(grace: Option<Duration>, since: jiff::Timestamp) -> Duration {
+    let passed =
+        Duration::try_from(jiff::Timestamp::now().duration_since(since)).unwrap_or_default();
+    grace.unwrap_or_default().saturating_sub(passed)
+}
+
+#[async_trait]
+impl Cluster for ProcessCluster {
+    async fn facts(&self, instance: &InstanceId) -> Result<Facts, ClusterError> {
+        let runner = self.runner(instance);
+        Ok(runner.map_or_else(Facts::no_runner, |runner| Facts::one_runner(runner.facts())))
+    }
+
+    async fn create(&self, spec: &Spec, name: &str) -> Result<Created, ClusterError> {
+        let id = &spec.instance;
+        if self.runner(id).is_some() {
+            return Ok(Created::Existed);
+        }
+        let layout = &self.0.settings.layout;
+        layout
+            .workspace(&spec.workspace)
+            .map_err(|why| ClusterError::refused("create a runner", why.to_string()))?;
+        let (dir, file) = (layout.instance(id), RunnerFile::new(name));
+        let stored = make_dir(&dir).and_then(|()| file.store(&dir));
+        stored.map_err(|why| ClusterError::unavailable("create a runner", why))?;
+        lock(&self.0.runners).insert(id.clone(), self.make(id, file));
+        self.0.feed.tell(id);
+        Ok(Created::New)
+    }
+
+    async fn content(&self, spec: &Spec, stage: ContentStage) -> Result<(), ClusterError> {
+        let Some(runner) = self.runner(&spec.instance) else {
+            return Ok(());
+        };
+        match stage {
+            ContentStage::Preparing => runner.change(|state| state.begun = true),
+            ContentStage::Ready => self.start(spec, &runner).await,
+        }
+        Ok(())
+    }
+
+    async fn delete(
+        &self,
+        instance: &InstanceId,
+        _name: &str,
+        grace: Option<Duration>,
+    ) -> Result<(), ClusterError> {
+        if let Some(runner) = self.runner(instance) {
+            runner.delete(grace.unwrap_or(self.0.settings.grace));
+        }
+        Ok(())
+    }
+
+    async fn release(&self, instance: &InstanceId, _name: &str) -> Result<(), ClusterError> {
+        if self.runner(instance).is_some_and(|runner| runner.release()) {
+            self.forget(instance);
+        }
+        Ok(())
+    }
+
+    fn changes(&self) -> Changes {
+        self.0.feed.changes()
+    }
+}

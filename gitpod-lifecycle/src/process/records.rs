@@ -1,0 +1,209 @@
+//! Records as files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+use async_trait::async_trait;
+use gitpod_routing::InstanceId;
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
+
+use super::layout::Layout;
+use super::private_file::{Durability, is_full, make_dir, remove, replace};
+use crate::change::Changes;
+use crate::memory::MemoryRecords;
+use crate::records::{Listing, Record, RecordError, Records};
+use crate::spec::Spec;
+use crate::status::Status;
+
+/// [`Records`] in the file `record.json` of each instance's directory, of mode 0600.
+///
+/// All files are read once; from then on they belong to this value, and are only
+/// written. A record is on the disk before anybody is told of it. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct FileRecords {
+    layout: Layout,
+    known: MemoryRecords,
+    /// Why some files could not be read, as text.
+    broken: Arc<Vec<(String, String)>>,
+    /// Held by whoever writes.
+    writing: Arc<Mutex<()>>,
+}
+
+const NAME: &str = "record.json";
+
+impl FileRecords {
+    /// Reads all records of `layout`. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be made or read. Files that are no records are no
+    /// error: [`Records::list`] tells of them, and they are left as they are.
+    pub async fn open(layout: Layout) -> Result<Self, RecordError> {
+        let dir = layout.instances();
+        let read = spawn_blocking(move || read_all(&dir)).await;
+        let (records, broken) = read
+            .map_err(|why| RecordError::unavailable("read all records", why))?
+            .map_err(|why| RecordError::unavailable("read all records", why))?;
+        Ok(Self {
+            layout,
+            known: MemoryRecords::holding(records),
+            broken: Arc::new(broken),
+            writing: Arc::default(),
+        })
+    }
+
+    fn path(&self, instance: &InstanceId) -> PathBuf {
+        self.layout.instance(instance).join(NAME)
+    }
+
+    /// Writes `record`, then lets it be seen.
+    async fn write(&self, record: Record) -> Result<Record, RecordError> {
+        let id = record.spec.instance.clone();
+        let path = self.path(&id);
+        let text = serde_json::to_vec_pretty(&record)
+            .map_err(|why| RecordError::unavailable("write a record", why))?;
+        let written = spawn_blocking(move || {
+            path.parent().map_or(Ok(()), make_dir)?;
+            replace(&path, &text, Durability::OnDisk)
+        });
+        match written.await {
+            Ok(Ok(())) => {
+                self.known.keep(record.clone());
+                Ok(record)
+            }
+            Ok(Err(why)) if is_full(&why) => Err(RecordError::Full(id)),
+            Ok(Err(why)) => Err(RecordError::unavailable(
+                format!("write {}", self.path(&id).display()),
+                why,
+            )),
+            Err(why) => Err(RecordError::unavailable("write a record", why)),
+        }
+    }
+}
+
+#[async_trait]
+impl Records for FileRecords {
+    async fn create(&self, spec: Spec, status: Status) -> Result<Record, RecordError> {
+        let this = self.clone();
+        finish(async move {
+            let _writing = this.writing.lock().await;
+            let id = spec.instance.clone();
+            if this.known.find(&id).is_some() || this.path(&id).exists() {
+                return Err(RecordError::Exists(id));
+            }
+            this.write(Record::first(spec, status)).await
+        })
+        .await
+    }
+
+    async fn get(&self, instance: &InstanceId) -> Result<Option<Record>, RecordError> {
+        Ok(self.known.find(instance))
+    }
+
+    async fn replace(&self, record: Record) -> Result<Record, RecordError> {
+        let this = self.clone();
+        finish(async move {
+            let _writing = this.writing.lock().await;
+            let next = this.known.successor(record)?;
+            this.write(next).await
+        })
+        .await
+    }
+
+    async fn delete(&self, instance: &InstanceId) -> Result<(), RecordError> {
+        let (this, id) = (self.clone(), instance.clone());
+        finish(async move {
+            let _writing = this.writing.lock().await;
+            let path = this.path(&id);
+            let what = format!("remove {}", path.display());
+            spawn_blocking(move || forget(&path))
+                .await
+                .map_err(|why| RecordError::unavailable(what.clone(), why))?
+                .map_err(|why| RecordError::unavailable(what, why))?;
+            this.known.forget(&id);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn list(&self) -> Result<Listing, RecordError> {
+        let broken = self
+            .broken
+            .iter()
+            .map(|(place, problem)| RecordError::Malformed {
+                place: place.clone(),
+                problem: problem.clone(),
+            });
+        Ok(Listing {
+            records: self.known.all(),
+            broken: broken.collect(),
+        })
+    }
+
+    fn changes(&self) -> Changes {
+        self.known.changes()
+    }
+}
+
+/// Goes on although whoever asked may lose interest: file and memory must agree.
+async fn finish<T: Send + 'static>(
+    work: impl Future<Output = Result<T, RecordError>> + Send + 'static,
+) -> Result<T, RecordError> {
+    let done = tokio::spawn(work).await;
+    done.unwrap_or_else(|why| Err(RecordError::unavailable("write a record", why)))
+}
+
+fn forget(path: &Path) -> io::Result<()> {
+    remove(path)?;
+    let Some(dir) = path.parent() else {
+        return Ok(());
+    };
+    // What else is there belongs to others; the last one removes the directory.
+    match fs::remove_dir(dir) {
+        Ok(()) => Ok(()),
+        Err(_) if dir.exists() => fs::File::open(dir)?.sync_all(),
+        Err(_) => Ok(()),
+    }
+}
+
+type Broken = Vec<(String, String)>;
+
+fn read_all(dir: &Path) -> io::Result<(Vec<Record>, Broken)> {
+    make_dir(dir)?;
+    let (mut records, mut broken) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path().join(NAME);
+        match read(&path) {
+            Ok(Some(record)) => records.push(record),
+            Ok(None) => {} // an instance that is being made or removed
+            Err(problem) => broken.push((path.display().to_string(), problem)),
+        }
+    }
+    Ok((records, broken))
+}
+
+fn read(path: &Path) -> Result<Option<Record>, String> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(why)
+            if matches!(
+                why.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(why) => return Err(format!("it cannot be read ({why})")),
+    };
+    let record: Record = serde_json::from_slice(&text).map_err(|why| why.to_string())?;
+    let named = path
+        .parent()
+        .and_then(Path::file_name)
+        .and_then(|name| name.to_str());
+    match named == Some(record.spec.instance.as_str()) {
+        true => Ok(Some(record)),
+        false => Err(format!("it belongs to instance {}", record.spec.instance)),
+    }
+}

@@ -1,0 +1,84 @@
+//! Talking to a supervisor over its unix socket.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use rustix::fs::{Mode, OFlags};
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+/// Connects to the socket at `path`, however long that is: the system takes 107
+/// bytes, so a longer path is reached through its directory.
+pub(crate) async fn connect(path: &Path) -> io::Result<UnixStream> {
+    if path.as_os_str().len() < LONGEST_SOCKET_PATH {
+        return UnixStream::connect(path).await;
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = rustix::fs::open(parent, flags, Mode::empty())?;
+    let short = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name);
+    UnixStream::connect(short).await
+}
+
+const LONGEST_SOCKET_PATH: usize = 107; // unix(7): 108 with its NUL
+
+/// What the supervisor at `socket` answers to a GET of `path`.
+pub(crate) async fn ask(socket: &Path, path: &str) -> io::Result<Value> {
+    let stream = connect(socket).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    let exchange = async {
+        let request = Request::get(path)
+            .header("host", "localhost")
+            .body(Empty::<Bytes>::new());
+        let response = sender
+            .send_request(request.map_err(io::Error::other)?)
+            .await;
+        let response = response.map_err(io::Error::other)?;
+        if response.status() != StatusCode::OK {
+            return Err(io::Error::other(format!(
+                "supervisor answers {}",
+                response.status()
+            )));
+        }
+        let body = Limited::new(response.into_body(), LONGEST_ANSWER)
+            .collect()
+            .await;
+        serde_json::from_slice(&body.map_err(io::Error::other)?.to_bytes())
+            .map_err(io::Error::other)
+    };
+    tokio::pin!(exchange, connection);
+    let mut open = true;
+    loop {
+        tokio::select! {
+            answer = &mut exchange => return answer,
+            _ = &mut connection, if open => open = false, // the exchange says what that means
+        }
+    }
+}
+
+/// A status is some hundred bytes; a megabyte is a mistake.
+const LONGEST_ANSWER: usize = 1 << 20;
+
+/// Waits until the supervisor at `socket` says that its IDE is up, or that there
+/// will be none.
+pub(crate) async fn ready(socket: &Path) {
+    let mut pause = Duration::from_millis(5); // it needs some 10 ms to get up
+    loop {
+        let answer = ask(socket, "/_supervisor/v1/status/ide/wait/true").await;
+        if answer.is_ok_and(|answer| answer.get("ok") == Some(&Value::Bool(true))) {
+            return;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(250));
+    }
+}

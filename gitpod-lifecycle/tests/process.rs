@@ -1,0 +1,205 @@
+//! Local processes as workspaces: started, found again, and ended without a trace.
+#![cfg(feature = "process")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    dead_code
+)]
+
+mod support;
+
+use gitpod_lifecycle::process::tree::ProcessId;
+use gitpod_lifecycle::{Cluster, NoContent, StopPolicy, UpdatePhase};
+use support::*;
+
+#[tokio::test]
+async fn workspace_runs_in_its_content_with_its_own_environment_and_stops() {
+    let local = Local::new();
+    let manager = local.manager(local.cluster(), NoContent::default()).await;
+    let mut updates = manager.subscribe();
+    let spec = spec(
+        "i1",
+        "pwd > out; echo $GITPOD_WORKSPACE_ID $CARGO_MANIFEST_DIR >> out; echo >> out",
+    );
+    manager.start(spec).await.unwrap();
+    until(&mut updates, UpdatePhase::Running).await;
+    let content = local.content();
+    let said = eventually(|| {
+        std::fs::read_to_string(content.join("out"))
+            .ok()
+            .filter(|t| t.ends_with("\n\n"))
+    })
+    .await;
+    assert_eq!(
+        said,
+        format!(
+            "{}\n{WORKSPACE}\n\n",
+            content.canonicalize().unwrap().display()
+        )
+    );
+
+    manager.stop(&id("i1"), StopPolicy::Normally).await.unwrap();
+    until(&mut updates, UpdatePhase::Stopped).await;
+    manager.gone(&id("i1")).await.unwrap();
+    assert!(content.join("out").exists());
+    eventually(|| (!local.layout().instance(&id("i1")).exists()).then_some(())).await;
+}
+
+#[tokio::test]
+async fn stop_ends_what_ignores_it_and_what_has_detached_itself() {
+    let local = Local::new();
+    let manager = local.manager(local.cluster(), NoContent::default()).await;
+    let mut updates = manager.subscribe();
+    let mut wanted = spec(
+        "i1",
+        r#"for n in 1 2 3; do (setsid env -i sh -c 'trap "" TERM HUP; echo $$ > pid-'$n'; while :; do sleep 1; done' &) ; done"#,
+    );
+    wanted
+        .env
+        .push(gitpod_lifecycle::EnvVar::new("IGNORE_TERM", "1"));
+    manager.start(wanted).await.unwrap();
+    until(&mut updates, UpdatePhase::Running).await;
+    let mut detached = Vec::new();
+    for n in 1..=3 {
+        let pid: u32 = file(&local.content().join(format!("pid-{n}")))
+            .await
+            .trim()
+            .parse()
+            .unwrap();
+        detached.push(ProcessId::of(pid).unwrap());
+    }
+    manager
+        .stop(&id("i1"), StopPolicy::Immediately)
+        .await
+        .unwrap();
+    until(&mut updates, UpdatePhase::Stopped).await;
+    assert!(detached.iter().all(|process| !process.is_alive()));
+}
+
+#[tokio::test]
+async fn supervisor_that_is_killed_fails_its_workspace_and_leaves_nothing_behind() {
+    let local = Local::new();
+    let cluster = local.cluster();
+    let manager = local.manager(cluster.clone(), NoContent::default()).await;
+    let mut updates = manager.subscribe();
+    manager
+        .start(spec("i1", "echo $$ > pid; exec sleep 1000"))
+        .await
+        .unwrap();
+    until(&mut updates, UpdatePhase::Running).await;
+    let child: u32 = file(&local.content().join("pid"))
+        .await
+        .trim()
+        .parse()
+        .unwrap();
+    let child = ProcessId::of(child).unwrap();
+    let supervisor = cluster.supervisor(&id("i1")).unwrap();
+    kill(supervisor.pid);
+    let last = loop {
+        let update = next(&mut updates).await;
+        if update.phase == UpdatePhase::Stopped {
+            break update;
+        }
+    };
+    assert!(
+        last.conditions.failed.contains("signal 9"),
+        "{}",
+        last.conditions.failed
+    );
+    assert!(!child.is_alive());
+}
+
+#[tokio::test]
+async fn supervisor_that_cannot_start_says_why() {
+    let local = Local::new();
+    let mut settings = local.settings();
+    settings.supervisor = vec![
+        "sh".into(),
+        "-c".into(),
+        "echo no licence >&2; exit 3".into(),
+    ];
+    let cluster = gitpod_lifecycle::process::ProcessCluster::new(settings);
+    let manager = local.manager(cluster, NoContent::default()).await;
+    let mut updates = manager.subscribe();
+    manager.start(spec("i1", "")).await.unwrap();
+    let last = loop {
+        let update = next(&mut updates).await;
+        if update.phase == UpdatePhase::Stopped {
+            break update;
+        }
+        assert_ne!(update.phase, UpdatePhase::Running);
+    };
+    for part in ["exit code 3", "no licence"] {
+        assert!(
+            last.conditions.failed.contains(part),
+            "{}",
+            last.conditions.failed
+        );
+    }
+}
+
+#[tokio::test]
+async fn later_manager_finds_what_runs_and_can_stop_it() {
+    let local = Local::new();
+    let first = local.cluster();
+    let manager = local.manager(first.clone(), NoContent::default()).await;
+    let mut updates = manager.subscribe();
+    manager.start(spec("i1", "exec sleep 1000")).await.unwrap();
+    until(&mut updates, UpdatePhase::Running).await;
+    let supervisor = first.supervisor(&id("i1")).unwrap();
+    drop((manager, updates));
+
+    let second = local.cluster();
+    let manager = local.manager(second.clone(), NoContent::default()).await;
+    let mut updates = manager.subscribe();
+    assert_eq!(second.supervisor(&id("i1")), Some(supervisor));
+    assert_eq!(
+        manager.describe(&id("i1")).await.unwrap().update.phase,
+        UpdatePhase::Running
+    );
+    manager.stop(&id("i1"), StopPolicy::Normally).await.unwrap();
+    until(&mut updates, UpdatePhase::Stopped).await;
+    assert!(!supervisor.is_alive());
+    assert!(second.facts(&id("i1")).await.is_ok());
+}
+
+#[tokio::test]
+async fn supervisor_is_not_told_the_owner_token() {
+    let local = Local::new();
+    let cluster = local.cluster();
+    let manager = local.manager(cluster.clone(), NoContent::default()).await;
+    let mut updates = manager.subscribe();
+    let access = manager.start(spec("i1", "")).await.unwrap();
+    until(&mut updates, UpdatePhase::Running).await;
+    let told = std::fs::read_to_string(local.layout().instance(&id("i1")).join("supervisor.json"))
+        .unwrap();
+    assert!(!told.contains(access.owner_token.expose()));
+    assert!(
+        told.contains(r#""http://{port}-pink-panda-ns35kd21.ws.localhost:8080/""#),
+        "{told}"
+    );
+    let pid = cluster.supervisor(&id("i1")).unwrap().pid;
+    for file in ["environ", "cmdline"] {
+        let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap();
+        assert!(!String::from_utf8_lossy(&bytes).contains(access.owner_token.expose()));
+    }
+    manager
+        .stop(&id("i1"), StopPolicy::Immediately)
+        .await
+        .unwrap();
+    until(&mut updates, UpdatePhase::Stopped).await;
+}
+
+fn kill(pid: u32) {
+    assert!(
+        std::process::Command::new("kill")
+            .arg("-9")
+            .arg(pid.to_string())
+            .status()
+            .unwrap()
+            .success()
+    );
+}
