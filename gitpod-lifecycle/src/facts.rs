@@ -10,8 +10,10 @@ use crate::token::Token;
 
 /// Everything that one pass may look at besides spec and status.
 ///
-/// A platform collects it right before a pass; it may be a moment old. What is
-/// not known is left out, and decides nothing.
+/// A platform collects it right before a pass. It may be a moment old, but not
+/// older than what was collected or done for the same instance before: a runner
+/// that was created is seen until it is gone. What is not known is left out, and
+/// decides nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Facts {

@@ -14,7 +14,10 @@ impl Question<'_> {
     pub(super) fn retry(&self) -> Plan {
         let recreation = self.settings.recreation;
         if self.status.runner_recreated > recreation.max_retries {
-            return self.give_up();
+            return self.give_up("no machine accepted its runner");
+        }
+        if self.improved() && self.is_unwanted() {
+            return self.give_up("nobody wants it any more");
         }
         let Some(gone_since) = self.status.runner_deletion_time else {
             return Plan::of([], LookAgain::After(UNTIL_TIME_IS_NOTED));
@@ -34,6 +37,17 @@ impl Question<'_> {
         Plan::of([start_over], LookAgain::Soon)
     }
 
+    /// Whether somebody asked for its end while its runner was refused. The
+    /// reference system starts over, and forgets that it was asked.
+    fn is_unwanted(&self) -> bool {
+        let asked = [
+            ConditionType::StoppedByRequest,
+            ConditionType::Aborted,
+            ConditionType::Timeout,
+        ];
+        self.spec.deletion_requested_at.is_some() || asked.iter().any(|kind| self.holds(kind))
+    }
+
     /// The status of an instance that starts over.
     fn status_from_the_start(&self) -> Status {
         let mut fresh = Status::new();
@@ -48,12 +62,10 @@ impl Question<'_> {
     }
 
     /// Q3: the reference system decides the same, and forgets to write it down.
-    fn give_up(&self) -> Plan {
+    fn give_up(&self, why: &str) -> Plan {
         let mut status = self.status.clone();
         let refused = Condition::fails(ConditionType::PodRejected, self.now);
-        status
-            .conditions
-            .set(refused.saying("no machine accepted its runner"));
+        status.conditions.set(refused.saying(why));
         let store = Action::StoreStatus {
             status: Box::new(status),
             event: None,
