@@ -80,7 +80,11 @@
 //! | here | to have it as the reference does |
 //! | --- | --- |
 //! | hosts ignore case, port 0 and leading zeros match nothing | [`HostPattern::with_reference_rules`] |
-//! | status routes need the token | [`AccessPolicy::with_open_status_routes`] |
+//! | status routes and the supervisor's page need the token | [`AccessPolicy::with_open_status_routes`], [`AccessPolicy::with_open_frontend`] |
+//! | a target and a `Host` that differ are refused | [`HostSource::with_target_first`] |
+//! | supervisors get no cookies of the installation | `ForwardOptions::with_all_cookies_for_supervisors` |
+//! | unknown workspaces answer 404 | [`layers::LocateLayer::with_start_page`] |
+//! | `/health` and ACME challenges are nobody's | [`layers::OwnPathsLayer`] |
 //! | sharing does not open the supervisor, but for reading its state | [`AccessPolicy::with_shared_supervisor`] |
 //! | upgrades to editors check `Origin` | [`AccessPolicy::without_origin_check`] |
 //! | cookies are joined with `; ` | [`CookieNames::with_reference_spelling`] |

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, RETRY_AFTER};
+use http::header::{CONNECTION, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 
 use crate::access::Denied;
@@ -20,7 +20,7 @@ use crate::service::WorkspaceService;
 /// | --- | --- |
 /// | `bad-request` | 400, and the connection is closed |
 /// | `no-token`, `undecodable-token`, `wrong-token`, `foreign-origin` | 401, 400, 403, 403 |
-/// | `unknown-host`, `no-such-workspace` | 404 |
+/// | `unknown-host`, `no-such-workspace` | 404; with a start page 302 for the latter |
 /// | `not-running` | 503 |
 /// | `not-listening`, `unreachable` | 404 for a port or the editor of a debug workspace, else 502 |
 /// | `lookup-failed` | 503 |
@@ -40,6 +40,9 @@ pub enum Refusal {
     /// There is no workspace of that name.
     #[error("no such workspace")]
     NoSuchWorkspace,
+    /// There is no workspace of that name, and visitors are sent to this page.
+    #[error("no such workspace")]
+    SentToStartPage(HeaderValue),
     /// The workspace exists and cannot be reached in this state.
     #[error("workspace is not running")]
     NotRunning(RunState),
@@ -113,6 +116,7 @@ impl Refusal {
             Self::Denied(Denied::WrongToken | Denied::ForeignOrigin) => StatusCode::FORBIDDEN,
             Self::LookupFailed(_) | Self::NotRunning(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoSuchWorkspace | Self::UnknownHost(_) => StatusCode::NOT_FOUND,
+            Self::SentToStartPage(_) => StatusCode::FOUND,
             Self::NotListening(server) | Self::Unreachable(server) => server.status(),
             Self::StageLost => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -128,7 +132,7 @@ impl Refusal {
             Self::Denied(Denied::WrongToken) => "wrong-token",
             Self::Denied(Denied::ForeignOrigin) => "foreign-origin",
             Self::LookupFailed(_) => "lookup-failed",
-            Self::NoSuchWorkspace => "no-such-workspace",
+            Self::NoSuchWorkspace | Self::SentToStartPage(_) => "no-such-workspace",
             Self::NotRunning(_) => "not-running",
             Self::NotListening(_) => "not-listening",
             Self::StageLost => "stage-lost",
@@ -147,6 +151,14 @@ impl Refusal {
         }
     }
 
+    /// The same, or a redirect to `page` if the workspace is unknown and there is one.
+    pub(crate) fn or_redirect(self, page: Option<HeaderValue>) -> Self {
+        match (self, page) {
+            (Self::NoSuchWorkspace, Some(page)) => Self::SentToStartPage(page),
+            (other, _) => other,
+        }
+    }
+
     /// A response with this refusal in its extensions, and an empty body.
     #[must_use]
     pub fn into_response<B: Default>(self) -> Response<B> {
@@ -156,6 +168,9 @@ impl Refusal {
         if matches!(self, Self::BadRequest(_)) {
             // What follows on the connection may be part of the unclear request.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Self::SentToStartPage(url) = &self {
+            headers.insert(LOCATION, url.clone());
         }
         if self.is_transient() {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));

@@ -18,13 +18,14 @@ pub struct AccessPolicy {
     pattern: HostPattern,
     installation: Box<str>,
     cookies: CookieNames,
-    status_routes: StatusRoutes,
+    status_routes: Routes,
+    frontend: Routes,
     sharing: Sharing,
     origins: Origins,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum StatusRoutes {
+enum Routes {
     NeedToken,
     Open,
 }
@@ -56,7 +57,8 @@ impl AccessPolicy {
             pattern,
             installation: host.into(),
             cookies: CookieNames::new(host),
-            status_routes: StatusRoutes::NeedToken,
+            status_routes: Routes::NeedToken,
+            frontend: Routes::NeedToken,
             sharing: Sharing::EditorAndPorts,
             origins: Origins::OfEditorChecked,
         }
@@ -73,7 +75,15 @@ impl AccessPolicy {
     /// that a start page can poll them. Whole path segments count.
     #[must_use]
     pub fn with_open_status_routes(mut self) -> Self {
-        self.status_routes = StatusRoutes::Open;
+        self.status_routes = Routes::Open;
+        self
+    }
+
+    /// Answers what is below `/_supervisor/frontend` without a token: static files, the same
+    /// for everyone, that a start page loads.
+    #[must_use]
+    pub fn with_open_frontend(mut self) -> Self {
+        self.frontend = Routes::Open;
         self
     }
 
@@ -116,7 +126,7 @@ impl AccessPolicy {
         service: WorkspaceService,
         request: &Request<B>,
     ) -> Result<Access, Denied> {
-        if self.is_open_status(service, request) {
+        if self.is_open_route(service, request) {
             return Ok(Access::Anonymous);
         }
         let info = &located.info;
@@ -135,13 +145,13 @@ impl AccessPolicy {
         Ok(access)
     }
 
-    fn is_open_status<B>(&self, service: WorkspaceService, request: &Request<B>) -> bool {
-        self.status_routes == StatusRoutes::Open
-            && service == WorkspaceService::Supervisor
+    fn is_open_route<B>(&self, service: WorkspaceService, request: &Request<B>) -> bool {
+        let path = request.uri().path();
+        let status = || STATUS_OF_START.iter().any(|route| below(route, path));
+        service == WorkspaceService::Supervisor
             && is_reading(request)
-            && OPEN_ROUTES
-                .iter()
-                .any(|route| below(route, request.uri().path()))
+            && (self.status_routes == Routes::Open && status()
+                || self.frontend == Routes::Open && below(FRONTEND, path))
     }
 
     fn shows_to_everyone<B>(&self, service: WorkspaceService, request: &Request<B>) -> bool {
@@ -182,7 +192,8 @@ fn below(route: &str, path: &str) -> bool {
 }
 
 const STATUS_ROUTES: &str = "/_supervisor/v1/status";
-const OPEN_ROUTES: [&str; 2] = [
+const FRONTEND: &str = "/_supervisor/frontend";
+const STATUS_OF_START: [&str; 2] = [
     "/_supervisor/v1/status/supervisor",
     "/_supervisor/v1/status/ide",
 ];

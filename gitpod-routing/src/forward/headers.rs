@@ -20,6 +20,16 @@ pub(crate) struct HeaderPolicy {
     pub(crate) cookies: CookieNames,
     pub(crate) public: PublicAddress,
     pub(crate) style: ForwardedStyle,
+    pub(crate) supervisor_cookies: SupervisorCookies,
+}
+
+/// Which cookies a supervisor gets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SupervisorCookies {
+    /// Those of the user's own.
+    Filtered,
+    /// All, as from the reference.
+    All,
 }
 
 /// How the client's side of the connection is described to the workspace.
@@ -49,7 +59,11 @@ impl HeaderPolicy {
         remove_hop_by_hop(&mut parts.headers);
         remove_internal(&mut parts.headers);
         parts.headers.remove(CONTENT_LENGTH); // framed anew
-        self.filter_cookies(&mut parts.headers);
+        let all_cookies = permit.service() == WorkspaceService::Supervisor
+            && self.supervisor_cookies == SupervisorCookies::All;
+        if !all_cookies {
+            self.filter_cookies(&mut parts.headers);
+        }
         self.describe_client(parts, permit, &host);
 
         let headers = &mut parts.headers;

@@ -29,7 +29,7 @@ pub use self::body::ForwardBody;
 pub use self::connect::{
     ConnectError, Connection, Connector, DialTarget, DirectConnector, Io, PodPorts,
 };
-use self::headers::{ForwardedStyle, HeaderPolicy};
+use self::headers::{ForwardedStyle, HeaderPolicy, SupervisorCookies};
 use self::pool::Pool;
 use crate::access::CookieNames;
 use crate::host::Scheme;
@@ -76,6 +76,7 @@ impl Forward {
             cookies,
             public,
             style,
+            supervisor_cookies,
             idle_timeout,
             max_idle,
             connect,
@@ -86,6 +87,7 @@ impl Forward {
                 cookies,
                 public,
                 style,
+                supervisor_cookies,
             },
             pool: Pool::new(idle_timeout, max_idle),
             limits: Limits { connect },
@@ -133,6 +135,7 @@ pub struct ForwardOptions {
     cookies: CookieNames,
     public: PublicAddress,
     style: ForwardedStyle,
+    supervisor_cookies: SupervisorCookies,
     idle_timeout: Duration,
     max_idle: usize,
     connect: Duration,
@@ -146,6 +149,7 @@ impl ForwardOptions {
             cookies,
             public: PublicAddress::new(Scheme::Https, Scheme::Https.port()),
             style: ForwardedStyle::Replaced,
+            supervisor_cookies: SupervisorCookies::Filtered,
             idle_timeout: IDLE_TIMEOUT,
             max_idle: MAX_IDLE_PER_SERVER,
             connect: CONNECT_TIMEOUT,
@@ -184,6 +188,14 @@ impl ForwardOptions {
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect = timeout;
+        self
+    }
+
+    /// Sends all cookies to supervisors, also those of the installation, as the reference
+    /// does. A supervisor runs beside what its user runs; do not use this for new ones.
+    #[must_use]
+    pub fn with_all_cookies_for_supervisors(mut self) -> Self {
+        self.supervisor_cookies = SupervisorCookies::All;
         self
     }
 

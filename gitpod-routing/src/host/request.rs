@@ -10,6 +10,15 @@ use crate::host::{HostError, HostName, HostPattern, HostTarget};
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct HostSource {
     trusted_header: Option<HeaderName>,
+    conflict: Conflict,
+}
+
+/// What a target's authority and a `Host` header that differ mean.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Conflict {
+    #[default]
+    Refused,
+    TargetWins,
 }
 
 impl HostSource {
@@ -30,6 +39,14 @@ impl HostSource {
         self
     }
 
+    /// Lets the target of a request in absolute form win over a `Host` header that differs,
+    /// as RFC 9112 and the reference do, instead of refusing it.
+    #[must_use]
+    pub fn with_target_first(mut self) -> Self {
+        self.conflict = Conflict::TargetWins;
+        self
+    }
+
     /// The header that is trusted, if any.
     #[must_use]
     pub fn trusted_header(&self) -> Option<&HeaderName> {
@@ -43,7 +60,7 @@ impl HostSource {
     /// [`HostError::Several`] if there are two `Host` headers, or one that differs from
     /// the target's authority; [`HostError::Missing`] if there is none.
     pub fn host_of<'p>(&self, parts: &'p Parts) -> Result<&'p str, HostError> {
-        let own = own_host(parts)?;
+        let own = own_host(parts, self.conflict)?;
         let trusted = self.trusted_header.as_ref();
         match trusted.and_then(|name| first_value(&parts.headers, name)) {
             Some(host) => str::from_utf8(host).map_err(|_| HostError::Malformed),
@@ -53,7 +70,7 @@ impl HostSource {
 }
 
 /// The host as HTTP itself names it, if all places agree.
-fn own_host(parts: &Parts) -> Result<Option<&str>, HostError> {
+fn own_host(parts: &Parts, conflict: Conflict) -> Result<Option<&str>, HostError> {
     let mut values = parts.headers.get_all(HOST).iter();
     let header = values.next();
     if values.next().is_some() {
@@ -64,7 +81,11 @@ fn own_host(parts: &Parts) -> Result<Option<&str>, HostError> {
         .transpose()?;
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);
     match (authority, header) {
-        (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => Err(HostError::Several),
+        (Some(target), Some(host))
+            if conflict == Conflict::Refused && !target.eq_ignore_ascii_case(host) =>
+        {
+            Err(HostError::Several)
+        }
         (target, host) => Ok(target.or(host)),
     }
 }

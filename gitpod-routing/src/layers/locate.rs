@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -15,19 +15,32 @@ use crate::host::HostTarget;
 use crate::info::{Lookup, WorkspaceInfo, WorkspaceInfoProvider};
 use crate::layers::StageFuture;
 use crate::refusal::Refusal;
+use crate::service::WorkspaceService;
 use crate::stage::Routed;
 
 /// Applies [`Locate`].
 #[derive(Clone, Debug)]
 pub struct LocateLayer {
     provider: Arc<dyn WorkspaceInfoProvider>,
+    start_page: Option<Arc<str>>,
 }
 
 impl LocateLayer {
     /// Asks `provider` about each request.
     #[must_use]
     pub fn new(provider: Arc<dyn WorkspaceInfoProvider>) -> Self {
-        Self { provider }
+        Self {
+            provider,
+            start_page: None,
+        }
+    }
+
+    /// Sends visitors of an editor whose workspace is unknown to `url`, with
+    /// `?not_found=true#<workspace id>` behind it, instead of answering 404.
+    #[must_use]
+    pub fn with_start_page(mut self, url: &str) -> Self {
+        self.start_page = Some(url.into());
+        self
     }
 }
 
@@ -38,6 +51,7 @@ impl<S> Layer<S> for LocateLayer {
         Locate {
             inner,
             provider: Arc::clone(&self.provider),
+            start_page: self.start_page.clone(),
         }
     }
 }
@@ -65,6 +79,7 @@ impl Located {
 pub struct Locate<S> {
     inner: S,
     provider: Arc<dyn WorkspaceInfoProvider>,
+    start_page: Option<Arc<str>>,
 }
 
 impl<S, B, R> Service<Routed<HostTarget, B>> for Locate<S>
@@ -85,10 +100,11 @@ where
 
     fn call(&mut self, routed: Routed<HostTarget, B>) -> Self::Future {
         let (target, request) = routed.into_parts();
+        let start_page = self.start_page_for(&target, request.uri().path());
         if let Some(known) = self.provider.cached(&target.workspace) {
             return LocateFuture(State::Known(match located(target, known) {
                 Ok(found) => StageFuture::inner(self.inner.call(Routed::new(found, request))),
-                Err(why) => StageFuture::refused(why),
+                Err(why) => StageFuture::refused(why.or_redirect(start_page)),
             }));
         }
         // `poll_ready` reserved a place in this very `inner`. Use it for this
@@ -97,8 +113,26 @@ where
         let ready = mem::replace(&mut self.inner, unready);
         let provider = Arc::clone(&self.provider);
         LocateFuture(State::Waiting(Box::pin(ask(
-            provider, ready, target, request,
+            provider, ready, target, request, start_page,
         ))))
+    }
+}
+
+impl<S> Locate<S> {
+    /// Where to send a visitor of `target` if nobody knows its workspace. The root of a
+    /// debug workspace is no page that people start from.
+    fn start_page_for(&self, target: &HostTarget, path: &str) -> Option<HeaderValue> {
+        let url = self.start_page.as_deref()?;
+        let service = WorkspaceService::of(target, path);
+        let starts = match service {
+            WorkspaceService::Supervisor => true,
+            WorkspaceService::Ide => !target.debug,
+            WorkspaceService::Port(_) => false,
+        };
+        let location = || format!("{url}?not_found=true#{}", target.workspace);
+        starts
+            .then(|| HeaderValue::try_from(location()).ok())
+            .flatten()
     }
 }
 
@@ -107,6 +141,7 @@ async fn ask<S, B, R>(
     mut inner: S,
     target: HostTarget,
     request: Request<B>,
+    start_page: Option<HeaderValue>,
 ) -> Result<Response<R>, S::Error>
 where
     S: Service<Routed<Located, B>, Response = Response<R>>,
@@ -115,7 +150,7 @@ where
     let answer = provider.workspace_info(&target.workspace).await;
     match located(target, answer) {
         Ok(found) => inner.call(Routed::new(found, request)).await,
-        Err(why) => Ok(why.into_response()),
+        Err(why) => Ok(why.or_redirect(start_page).into_response()),
     }
 }
 

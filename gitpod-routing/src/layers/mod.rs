@@ -4,6 +4,7 @@
 //! | --- | --- | --- | --- |
 //! | [`MeasureLayer`] | anything | the same | never |
 //! | [`ExplainRefusalLayer`] | anything | the same | draws what the others refuse |
+//! | [`OwnPathsLayer`] (optional) | `http::Request` | the same | answers 200, 301, 403 |
 //! | [`ParseHostLayer`] | `http::Request` | `Routed<HostTarget>` | 400, 404 |
 //! | [`LocateLayer`] | `Routed<HostTarget>` | `Routed<Located>` | 404, 503 |
 //! | [`AuthorizeLayer`] | `Routed<Located>` | `Routed<Permit>` | 400, 401, 403, 503 |
@@ -46,6 +47,7 @@ mod explain_refusal;
 mod future;
 mod locate;
 mod measure;
+mod own_paths;
 mod parse_host;
 mod report_activity;
 
@@ -59,5 +61,6 @@ pub use self::locate::{Locate, LocateFuture, LocateLayer, Located};
 #[cfg(feature = "proxy")]
 pub(crate) use self::measure::{Exchange, Served};
 pub use self::measure::{Measure, MeasureFuture, MeasureLayer};
+pub use self::own_paths::{OwnPaths, OwnPathsFuture, OwnPathsLayer};
 pub use self::parse_host::{ParseHost, ParseHostLayer};
 pub use self::report_activity::{ReportActivity, ReportActivityLayer};

@@ -30,7 +30,7 @@ impl Explanation {
                 "Workspace list is not available",
                 "Whether this workspace exists is not known right now. Try again in a moment.",
             ),
-            Refusal::NoSuchWorkspace => fixed(
+            Refusal::NoSuchWorkspace | Refusal::SentToStartPage(_) => fixed(
                 "No such workspace",
                 "There is no workspace of this name here. Check the address, or start the workspace.",
             ),
