@@ -44,8 +44,11 @@
 //!
 //! # Features
 //!
-//! None by default. `testing` adds `check_authenticator` and
-//! `check_upstream_connector`, which implementations of the two traits must pass.
+//! None by default.
+//!
+//! - `tcp`: `TcpUpstream`, which dials workspaces' addresses.
+//! - `testing`: `check_authenticator` and `check_upstream_connector`, which
+//!   implementations of the two traits must pass.
 
 mod attempts;
 mod authenticate;
@@ -57,6 +60,8 @@ mod conformance;
 mod credential;
 mod host_key;
 mod login;
+#[cfg(feature = "tcp")]
+mod tcp;
 mod upstream;
 
 pub use self::attempts::{AuthAttempts, Reply};
@@ -68,6 +73,8 @@ pub use self::conformance::{Violation, check_authenticator, check_upstream_conne
 pub use self::credential::{Credential, SignedKey};
 pub use self::host_key::preferred_host_key;
 pub use self::login::{LoginName, LoginNameError, LoginParts, NameForm, SessionTarget};
+#[cfg(feature = "tcp")]
+pub use self::tcp::TcpUpstream;
 pub use self::upstream::{
     ByteStream, MemoryUpstream, Upstream, UpstreamConnector, UpstreamError, sshd_address,
 };

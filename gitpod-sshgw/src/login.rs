@@ -190,7 +190,7 @@ mod tests {
     const ID: &str = "teal-otter-7f3k9q2m";
 
     #[test]
-    fn a_name_is_a_workspace_or_says_why_not() {
+    fn attack_38_a_name_is_a_workspace_or_says_why_not() {
         let cases = [
             (ID, Ok(ID)),
             ("debug-teal-otter-7f3k9q2m", Ok("debug-teal-otter-7f3k9q2m")),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_64_kib_is_refused() {
+    fn attack_38_a_name_of_64_kib_is_refused() {
         let got = LoginName::parse(&"a".repeat(65_536), NameForm::IdOnly).map(|_| ());
         assert_eq!(got, Err(LoginNameError::TooLong));
     }
