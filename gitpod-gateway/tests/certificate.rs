@@ -59,6 +59,8 @@ prop_compose! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))] // signing is slow unoptimised
+
     #[test]
     fn decoding_undoes_encoding(request in any_request()) {
         let certificate = finish(authority().sign(request, now())).unwrap();
