@@ -260,3 +260,76 @@ pub(crate) mod optional_text {
         duration.to_std().map(Some).ok_or_else(negative)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn texts_are_read_as_go_reads_them() {
+        let second = 1_000_000_000;
+        let cases = [
+            ("0", Ok(0)),
+            ("-0", Ok(0)),
+            ("1.5h", Ok(5_400 * second)),
+            (".5s", Ok(second / 2)),
+            ("1.s", Ok(second)),
+            ("1h1h", Ok(7_200 * second)), // units may repeat
+            ("1\u{3bc}s", Ok(1_000)),
+            ("0.1ns", Ok(0)), // below a nanosecond
+            ("9223372036854775807ns", Ok(i64::MAX)),
+            ("-9223372036854775808ns", Ok(i64::MIN)),
+            ("9223372036854775808ns", Err(GoDurationError::TooLong)),
+            ("99999999999999999999h", Err(GoDurationError::TooLong)),
+            ("", Err(GoDurationError::Malformed)),
+            ("-", Err(GoDurationError::Malformed)),
+            (".s", Err(GoDurationError::Malformed)),
+            ("1 s", Err(GoDurationError::UnknownUnit)),
+            ("1d", Err(GoDurationError::UnknownUnit)),
+            ("1S", Err(GoDurationError::UnknownUnit)), // case matters
+            ("3", Err(GoDurationError::NoUnit)),
+            ("+-1s", Err(GoDurationError::Malformed)),
+        ];
+        for (text, expected) in cases {
+            let read = text.parse::<GoDuration>().map(GoDuration::as_nanos);
+            assert_eq!(read, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn canonical_text_is_what_go_prints() {
+        let cases = [
+            (0, "0s"),
+            (1, "1ns"),
+            (1_100, "1.1µs"),
+            (2_200_000, "2.2ms"),
+            (3_300_000_000, "3.3s"),
+            (245_000_000_000, "4m5s"),
+            (245_001_000_000, "4m5.001s"),
+            (18_367_001_000_000, "5h6m7.001s"),
+            (480_000_000_001, "8m0.000000001s"),
+            (i64::MAX, "2562047h47m16.854775807s"),
+            (i64::MIN, "-2562047h47m16.854775808s"),
+        ];
+        for (nanos, text) in cases {
+            assert_eq!(GoDuration::from_nanos(nanos).to_string(), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn printing_and_reading_give_the_value_back(nanos: i64) {
+            let duration = GoDuration::from_nanos(nanos);
+            prop_assert_eq!(duration.to_string().parse(), Ok(duration));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "[-+.0-9nuµmsh ]{0,24}") {
+            if let Ok(read) = text.parse::<GoDuration>() {
+                prop_assert_eq!(read.to_string().parse(), Ok(read));
+            }
+        }
+    }
+}

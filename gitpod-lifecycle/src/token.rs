@@ -125,7 +125,7 @@ mod tests {
     fn letters_follow_the_alphabet_and_wrap() {
         assert_eq!(
             Token::letters_of(&[0, 10, 36, 62, 63, 64, 65, 255]),
-            "0Aa_-.0x"
+            "0Aa_-.0y"
         );
     }
 

@@ -122,3 +122,31 @@ pub enum UrlTemplateError {
     )]
     UnknownField(String),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_filled_in_with_or_without_blanks() {
+        let template: UrlTemplate = "{{.ID}}/{{ .Prefix}}/{{.Host }}/{{ .WorkspacePort }}"
+            .parse()
+            .unwrap();
+        assert_eq!(template.of_port("i", "w", "h<&>", 80), "i/w/h<&>/80");
+        assert!(template.needs_port());
+    }
+
+    #[test]
+    fn broken_templates_are_refused_when_they_are_read() {
+        let unknown = |field: &str| UrlTemplateError::UnknownField(field.to_owned());
+        let cases = [
+            ("{{ .ID ", UrlTemplateError::Unclosed),
+            ("{{ .Nope }}", unknown(".Nope")),
+            ("{{ if .ID }}", unknown("if .ID")),
+            ("{{}}", unknown("")),
+        ];
+        for (text, why) in cases {
+            assert_eq!(text.parse::<UrlTemplate>(), Err(why), "{text}");
+        }
+    }
+}
