@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::children::Exit;
 use crate::config::{Config, Ide};
 use crate::log::{LIMIT_BYTES, Log};
+use crate::output::Output;
 use crate::probe;
 use crate::task::spawn;
 use crate::workspace::Workspace;
@@ -237,7 +238,7 @@ async fn run_once(
     let port = free_port(*last_port).context("no free port on loopback")?;
     *last_port = Some(port);
     let mut command = ide.command_for(&workspace.config, port);
-    let child = spawn(workspace, &mut command, &ide.log)?;
+    let child = spawn(workspace, &mut command, Output::Pipe, &ide.log)?;
     ide.set_process(ProcessId::of(child.pid));
     tracing::info!(editor = ide.name, port, pid = child.pid, "editor started");
     let mut exit = std::pin::pin!(child.exit);

@@ -16,6 +16,43 @@
 //! ```
 //!
 //! It trusts whoever reaches its socket: the proxy in front decides who may. It does not isolate anything.
+//!
+//! # Configuration
+//!
+//! `--config` names a JSON file; unknown keys are refused, and none of them is a credential.
+//!
+//! | key | |
+//! |---|---|
+//! | `workspace_id`, `instance_id` | who it is |
+//! | `content_dir` | the repository; tasks and editor start there, `.gitpod.yml` is read from there |
+//! | `logs_dir` | of this run: `<n>-<name>.log`, `.log.1` once it is full, `ide.log`, the scripts of the tasks |
+//! | `socket` | where to listen, mode 0600; a path longer than the 107 bytes of unix(7) is bound, and must be dialled, as `/proc/self/fd/<directory>/<name>` |
+//! | `state_dir` | what outlives a run: which `init` is done. Default: `state` beside `logs_dir` |
+//! | `repository_url`, `workspace_url` | shown, and given to tasks; user names and passwords are cut out |
+//! | `port_url_template` | with `{port}`: where a port is reachable |
+//! | `content_source` | `from-other` (default), `from-backup`, `from-prebuild` |
+//! | `ide` | `null`, `"auto"` (openvscode-server, code-server, JupyterLab) or a command with `{port}`, `{content}`, `{host}` |
+//! | `env` | variables of tasks and editor |
+//! | `limits` | of each process: `open_files`, `address_space_bytes`, `file_size_bytes`, `core_bytes`, `cpu_seconds`; of the user: `processes` |
+//!
+//! # What it answers
+//!
+//! `GET` and `HEAD` over HTTP/1.1; refusals are `{"error":{"message","fix"}}`.
+//!
+//! | path | |
+//! |---|---|
+//! | `/`, `/_supervisor/` | the workspace's page |
+//! | `/_supervisor/v1/status/supervisor` | `{"ok":true,"stopping":false}` |
+//! | `/_supervisor/v1/status/ide` | `{"ok":bool}`, with `port` and `name` while an editor answers, `error` if it cannot be started |
+//! | `/_supervisor/v1/status/ide/wait/true` | the same, once the editor answers or is given up |
+//! | `/_supervisor/v1/status/content` | `{"available":true,"source":…}` |
+//! | `/_supervisor/v1/status/ports` | `{"ports":[{"localPort","served","exposed":{"visibility","protocol","url"},"autoExposure","name","description","onOpen"}]}` |
+//! | `/_supervisor/v1/status/tasks` | `{"tasks":[{"id","name","state","exitCode","signal","error","startedAt","finishedAt"}],"config":…}`; `config` says what is wrong in `.gitpod.yml` or ignored |
+//! | `/_supervisor/v1/tasks/{id or name}/log` | the output as text; `?follow=1` goes on while the task writes, `?tail=BYTES`; `ide` is the editor |
+//! | `/_supervisor/v1/events` | server-sent events `state`, `ide`, `tasks`, `ports`; with `?output=BYTES` also `output` |
+//!
+//! SIGTERM and SIGINT end it: every descendant gets SIGTERM (and SIGCONT; SIGHUP a second later), and it exits with 0 when none
+//! is left. It never kills; whoever started it does, after a grace.
 
 mod children;
 mod config;
@@ -23,6 +60,7 @@ mod events;
 mod ide;
 mod limits;
 mod log;
+mod output;
 mod page;
 mod ports;
 mod probe;

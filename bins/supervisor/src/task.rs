@@ -1,4 +1,3 @@
-use std::io::PipeWriter;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -8,10 +7,10 @@ use gitpod_lifecycle::gitpod_yml::Task;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::os::unix::process::CommandExt;
-use tokio::net::unix::pipe::Receiver;
 
 use crate::children::{Child, Exit};
 use crate::log::{LIMIT_BYTES, Log};
+use crate::output::Output;
 use crate::script::{Script, shell};
 use crate::workspace::Workspace;
 
@@ -140,15 +139,22 @@ impl TaskRun {
             })?;
         let mut command = Command::new(shell());
         command.arg(&script.path).envs(&self.spec.env);
-        spawn(workspace, &mut command, &self.log)
+        if !workspace.config.env.contains_key("TERM") && !self.spec.env.contains_key("TERM") {
+            command.env("TERM", "dumb"); // the output is kept as text: no colours, no cursor moves
+        }
+        spawn(workspace, &mut command, Output::Terminal, &self.log)
     }
 }
 
 /// Starts a process in the content directory, in a process group of its own, with the workspace's variables below its own and
 /// its output going to `log`.
-pub(crate) fn spawn(workspace: &Workspace, command: &mut Command, log: &Arc<Log>) -> Result<Child> {
-    let (output, input) = std::io::pipe().context("no pipe for the output; close some files")?;
-    let output = Receiver::from_owned_fd(output.into()).context("no pipe for the output")?;
+pub(crate) fn spawn(
+    workspace: &Workspace,
+    command: &mut Command,
+    output: Output,
+    log: &Arc<Log>,
+) -> Result<Child> {
+    let output = output.attach(command)?;
     let own: Vec<_> = command
         .get_envs()
         .map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned)))
@@ -160,7 +166,6 @@ pub(crate) fn spawn(workspace: &Workspace, command: &mut Command, log: &Arc<Log>
             None => command.env_remove(name),
         };
     }
-    redirect(command, input)?;
     command
         .current_dir(&workspace.config.content_dir)
         .process_group(0);
@@ -176,14 +181,6 @@ pub(crate) fn spawn(workspace: &Workspace, command: &mut Command, log: &Arc<Log>
     let log = Arc::clone(log);
     tokio::spawn(async move { log.record(output).await });
     Ok(child)
-}
-
-fn redirect(command: &mut Command, output: PipeWriter) -> Result<()> {
-    command
-        .stdin(Stdio::null())
-        .stderr(output.try_clone().context("no pipe for the output")?)
-        .stdout(output);
-    Ok(())
 }
 
 /// A name for files and addresses: lower-case letters, digits and single dashes, at most 40.

@@ -249,3 +249,25 @@ async fn script_longer_than_an_argument_and_odd_scripts_run() {
         "{broken}"
     );
 }
+
+#[tokio::test]
+async fn programs_that_buffer_when_not_on_a_terminal_are_seen_at_once() {
+    let place = Place::new(
+        "tasks:\n- command: python3 -c 'import time; print(\"up\"); time.sleep(1000)'\n",
+    );
+    let run = place.start().await;
+    assert_eq!(
+        run.read_until("/_supervisor/v1/tasks/1-task-1/log?follow=1", "up\n")
+            .await,
+        "up\n"
+    );
+}
+
+#[tokio::test]
+async fn much_output_is_complete() {
+    let place = Place::new("tasks:\n- command: seq 200000\n");
+    let run = place.start().await;
+    let output = run.output("1-task-1").await;
+    assert_eq!(output.lines().count(), 200_000);
+    assert!(output.ends_with("\n200000\n"));
+}
