@@ -3,6 +3,7 @@
 mod cgroup;
 mod cluster;
 mod environment;
+mod git;
 mod kill;
 mod layout;
 mod limits;
@@ -19,6 +20,7 @@ mod supervisor_file;
 pub mod tree;
 
 pub use self::cluster::ProcessCluster;
+pub use self::git::GitContent;
 pub use self::layout::Layout;
 pub use self::records::FileRecords;
 pub use self::settings::{IdeChoice, Limits, ProcessSettings};

@@ -1,0 +1,179 @@
+//! Files of local workspaces: clones of git repositories.
+
+mod clone;
+mod explain;
+mod progress;
+mod source;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use tokio::fs;
+use tokio::task::spawn_blocking;
+
+use self::clone::clone;
+use self::source::Checked;
+use super::layout::Layout;
+use super::private_file::{is_full, make_dir};
+use crate::content::{ContentError, ContentStore, Finished, Prepared, Progress};
+use crate::spec::{ContentSource, GitSource, Spec, WorkspaceName};
+use crate::status::{InitializerMetric, InitializerMetrics};
+
+/// A [`ContentStore`] that clones git repositories into directories, once for
+/// each workspace, and keeps them there until they are deleted.
+///
+/// A clone becomes visible as a whole or not at all: it is made beside the
+/// content and then renamed. From a local repository only what is committed is
+/// taken, and the clone does not depend on it later. Nobody is ever asked for a
+/// password; what git may use without asking (keys of an agent, a credential
+/// helper) works. Submodules are not cloned.
+///
+/// Needs `git` on the path.
+#[derive(Clone, Debug)]
+pub struct GitContent {
+    layout: Layout,
+}
+
+impl GitContent {
+    /// Content below `layout`.
+    #[must_use]
+    pub fn new(layout: Layout) -> Self {
+        Self { layout }
+    }
+
+    async fn fill(
+        &self,
+        spec: &Spec,
+        fresh: &Path,
+        progress: &Progress,
+    ) -> Result<Option<InitializerMetrics>, ContentError> {
+        match &spec.content {
+            ContentSource::Empty => Ok(None),
+            ContentSource::Git(source) => clone_into(fresh, source, progress).await.map(Some),
+            ContentSource::Initializer(_) => Err(ContentError::Refused(
+                "content of this kind cannot be put in place by local workspaces; name a git repository".to_owned(),
+            )),
+        }
+    }
+}
+
+async fn clone_into(
+    fresh: &Path,
+    source: &GitSource,
+    progress: &Progress,
+) -> Result<InitializerMetrics, ContentError> {
+    let checked = Checked::of(source)?;
+    let started = tokio::time::Instant::now();
+    let target = fresh.join(&checked.location);
+    if let Some(parent) = target.parent() {
+        make_dir(parent).map_err(|why| failed(parent, &why))?;
+    }
+    clone(&checked, &target, progress).await?;
+    let fresh = fresh.to_owned();
+    let size = spawn_blocking(move || size_of(&fresh))
+        .await
+        .unwrap_or_default();
+    let mut metrics = InitializerMetrics::default();
+    metrics.git = Some(InitializerMetric::new(started.elapsed(), size));
+    Ok(metrics)
+}
+
+#[async_trait]
+impl ContentStore for GitContent {
+    async fn prepare(&self, spec: &Spec, progress: &Progress) -> Result<Prepared, ContentError> {
+        let content = self.layout.content(&spec.workspace)?;
+        if content.is_dir() {
+            return Ok(Prepared::default());
+        }
+        let fresh = content.with_extension("new");
+        remove_all(&fresh)
+            .await
+            .map_err(|why| failed(&fresh, &why))?; // half of an earlier one
+        make_dir(&fresh).map_err(|why| failed(&fresh, &why))?;
+        let metrics = match self.fill(spec, &fresh, progress).await {
+            Ok(metrics) => metrics,
+            Err(why) => {
+                let _ = remove_all(&fresh).await; // the next `prepare` removes it otherwise
+                return Err(why);
+            }
+        };
+        fs::rename(&fresh, &content)
+            .await
+            .map_err(|why| failed(&content, &why))?;
+        let mut prepared = Prepared::default();
+        prepared.metrics = metrics;
+        Ok(prepared)
+    }
+
+    async fn finish(&self, _spec: &Spec) -> Result<Finished, ContentError> {
+        Ok(Finished::default()) // it stays where it is
+    }
+
+    async fn delete(&self, workspace: &WorkspaceName) -> Result<(), ContentError> {
+        let dir = self.layout.workspace(workspace)?;
+        remove_all(&dir).await.map_err(|why| failed(&dir, &why))
+    }
+}
+
+fn failed(path: &Path, why: &io::Error) -> ContentError {
+    match is_full(why) {
+        true => ContentError::Full(path.display().to_string()),
+        false => ContentError::failed(format!(
+            "content cannot be kept in {}: {why}",
+            path.display()
+        )),
+    }
+}
+
+/// Removes a directory and what is in it. That it is gone already is fine.
+async fn remove_all(dir: &Path) -> io::Result<()> {
+    let dir = dir.to_owned();
+    spawn_blocking(move || match std::fs::remove_dir_all(&dir) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(why) if why.kind() == io::ErrorKind::PermissionDenied => {
+            make_writable(&dir); // some programs make their caches read-only
+            std::fs::remove_dir_all(&dir)
+        }
+        done => done,
+    })
+    .await
+    .map_err(io::Error::other)?
+}
+
+fn make_writable(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mut open = vec![dir.to_owned()];
+    while let Some(dir) = open.pop() {
+        let _ = std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700));
+        open.extend(
+            entries(&dir)
+                .filter(|(_, kind)| kind.is_dir())
+                .map(|(path, _)| path),
+        );
+    }
+}
+
+fn size_of(dir: &Path) -> u64 {
+    let (mut open, mut size) = (vec![dir.to_owned()], 0);
+    while let Some(dir) = open.pop() {
+        for (path, kind) in entries(&dir) {
+            match kind.is_dir() {
+                true => open.push(path),
+                false => {
+                    size += path
+                        .symlink_metadata()
+                        .map(|file| file.len())
+                        .unwrap_or_default()
+                }
+            }
+        }
+    }
+    size
+}
+
+/// What is in `dir`; links are not followed.
+fn entries(dir: &Path) -> impl Iterator<Item = (PathBuf, std::fs::FileType)> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some((entry.path(), entry.file_type().ok()?)))
+}

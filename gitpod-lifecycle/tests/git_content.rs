@@ -1,0 +1,276 @@
+//! Content by `git clone`, from real repositories.
+#![cfg(feature = "process")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    dead_code
+)]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use gitpod_lifecycle::process::GitContent;
+use gitpod_lifecycle::{
+    ContentError, ContentSource, ContentStore, GitSource, Prepared, Progress, Spec,
+};
+use support::*;
+
+struct Repository {
+    dir: PathBuf,
+}
+
+impl Repository {
+    /// With two commits on `main` and one more on `topic`.
+    fn new(local: &Local) -> Self {
+        let dir = local.dir.path().join("source repository");
+        std::fs::create_dir(&dir).unwrap();
+        let new = Self { dir };
+        new.git(&["init", "-q", "-b", "main"]);
+        new.commit("first");
+        new.commit("second");
+        new.git(&["checkout", "-q", "-b", "topic"]);
+        new.commit("third");
+        new.git(&["checkout", "-q", "main"]);
+        new
+    }
+
+    fn commit(&self, text: &str) {
+        std::fs::write(self.dir.join("file"), text).unwrap();
+        self.git(&["add", "."]);
+        self.git(&[
+            "-c",
+            "user.name=n",
+            "-c",
+            "user.email=e@x",
+            "commit",
+            "-q",
+            "-m",
+            text,
+        ]);
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        git(&self.dir, args)
+    }
+
+    fn source(&self) -> GitSource {
+        GitSource::new(self.dir.to_str().unwrap())
+    }
+}
+
+fn git(dir: &Path, args: &[&str]) -> String {
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(dir)
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn wanted(source: GitSource) -> Spec {
+    let mut spec = spec("i1", "");
+    spec.content = ContentSource::Git(source);
+    spec
+}
+
+async fn prepare(local: &Local, source: GitSource) -> Result<Prepared, ContentError> {
+    GitContent::new(local.layout())
+        .prepare(&wanted(source), &Progress::to_nobody())
+        .await
+}
+
+#[tokio::test]
+async fn clone_has_what_is_committed_and_tells_its_progress() {
+    let local = Local::new();
+    let repository = Repository::new(&local);
+    std::fs::write(repository.dir.join("file"), "not committed").unwrap();
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let progress = Progress::to({
+        let steps = Arc::clone(&steps);
+        move |step| steps.lock().unwrap().push(step)
+    });
+    let content = GitContent::new(local.layout());
+    let prepared = content
+        .prepare(&wanted(repository.source()), &progress)
+        .await
+        .unwrap();
+    assert_eq!(
+        std::fs::read_to_string(local.content().join("file")).unwrap(),
+        "second"
+    );
+    assert!(prepared.metrics.unwrap().git.unwrap().size > 0);
+    let steps = steps.lock().unwrap();
+    assert!(
+        steps
+            .iter()
+            .any(|step| step.step == "Receiving objects" && step.percent == Some(100)),
+        "{steps:?}"
+    );
+}
+
+#[tokio::test]
+async fn branch_tag_commit_and_depth_are_followed() {
+    for (revision, depth, expected, commits) in [
+        (None, None, "second", "2"),
+        (Some("topic".to_owned()), None, "third", "3"),
+        (Some("topic".to_owned()), Some(1), "third", "1"),
+        (Some("v1".to_owned()), None, "first", "1"),
+        (Some("COMMIT".to_owned()), None, "first", "1"),
+    ] {
+        let local = Local::new();
+        let repository = Repository::new(&local);
+        let first = repository.git(&["rev-list", "--max-parents=0", "HEAD"]);
+        repository.git(&["tag", "v1", &first]);
+        let mut source = repository.source();
+        source.branch = revision.clone().map(|name| {
+            if name == "COMMIT" {
+                first.clone()
+            } else {
+                name
+            }
+        });
+        source.depth = depth.and_then(std::num::NonZeroU32::new);
+        prepare(&local, source).await.unwrap();
+        let content = local.content();
+        assert_eq!(
+            std::fs::read_to_string(content.join("file")).unwrap(),
+            expected,
+            "{revision:?}"
+        );
+        assert_eq!(
+            git(&content, &["rev-list", "--count", "HEAD"]),
+            commits,
+            "{revision:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn clone_does_not_need_its_source_any_more() {
+    let local = Local::new();
+    let repository = Repository::new(&local);
+    // A repository that borrows its objects from another one.
+    let borrower = local.dir.path().join("borrower");
+    repository.git(&["clone", "-q", "--shared", ".", borrower.to_str().unwrap()]);
+    prepare(&local, GitSource::new(borrower.to_str().unwrap()))
+        .await
+        .unwrap();
+    std::fs::remove_dir_all(&repository.dir).unwrap();
+    std::fs::remove_dir_all(&borrower).unwrap();
+    git(&local.content(), &["fsck", "--full"]);
+}
+
+#[tokio::test]
+async fn content_is_cloned_once_and_kept() {
+    let local = Local::new();
+    let repository = Repository::new(&local);
+    prepare(&local, repository.source()).await.unwrap();
+    std::fs::write(local.content().join("file"), "my work").unwrap();
+    std::fs::remove_dir_all(&repository.dir).unwrap();
+    let again = prepare(&local, repository.source()).await.unwrap();
+    assert_eq!(again, Prepared::default());
+    assert_eq!(
+        std::fs::read_to_string(local.content().join("file")).unwrap(),
+        "my work"
+    );
+}
+
+#[tokio::test]
+async fn half_finished_clone_is_redone() {
+    let local = Local::new();
+    let repository = Repository::new(&local);
+    let half = local.content().with_extension("new");
+    std::fs::create_dir_all(half.join(".git")).unwrap();
+    std::fs::write(half.join("rubbish"), "").unwrap();
+    prepare(&local, repository.source()).await.unwrap();
+    assert!(!local.content().join("rubbish").exists());
+    assert!(!half.exists());
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named_with_what_to_do() {
+    let local = Local::new();
+    let repository = Repository::new(&local);
+    let mut no_branch = repository.source();
+    no_branch.branch = Some("nope".to_owned());
+    let mut no_commit = repository.source();
+    no_commit.branch = Some("0123456789abcdef0123456789abcdef01234567".to_owned());
+    let empty = local.dir.path().join("no repository");
+    std::fs::create_dir(&empty).unwrap();
+    for (source, expected) in [
+        (no_branch, "no branch or tag `nope`"),
+        (no_commit, "no commit 0123456789"),
+        (
+            GitSource::new("/no/such/repository"),
+            "no git repository at /no/such/repository",
+        ),
+        (
+            GitSource::new(empty.to_str().unwrap()),
+            "no git repository at",
+        ),
+        (
+            GitSource::new("http://127.0.0.1:1/x"),
+            "git cannot clone http://127.0.0.1:1/x",
+        ),
+    ] {
+        let why = prepare(&local, source).await.unwrap_err().whole_text();
+        assert!(why.contains(expected), "{why}");
+        assert!(!local.content().exists());
+        assert!(!local.content().with_extension("new").exists());
+    }
+}
+
+#[tokio::test]
+async fn given_up_clone_leaves_no_process() {
+    let local = Local::new();
+    // A server that accepts and never answers.
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!(
+        "http://{}/marked-by-{}",
+        server.local_addr().unwrap(),
+        std::process::id()
+    );
+    let content = GitContent::new(local.layout());
+    let spec = wanted(GitSource::new(&*url));
+    let clone = tokio::spawn(async move { content.prepare(&spec, &Progress::to_nobody()).await });
+    eventually(|| (count_processes(&url) >= 2).then_some(())).await; // git, and its helper for http
+    clone.abort();
+    assert!(clone.await.unwrap_err().is_cancelled());
+    eventually(|| (count_processes(&url) == 0).then_some(())).await;
+}
+
+fn count_processes(mark: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines
+        .filter(|line| String::from_utf8_lossy(line).contains(mark))
+        .count()
+}
+
+#[tokio::test]
+async fn deleting_removes_even_what_is_read_only() {
+    let local = Local::new();
+    let repository = Repository::new(&local);
+    prepare(&local, repository.source()).await.unwrap();
+    let cache = local.content().join("cache");
+    std::fs::create_dir(&cache).unwrap();
+    std::fs::write(cache.join("module"), "").unwrap();
+    std::fs::set_permissions(&cache, std::fs::Permissions::from_mode(0o500)).unwrap();
+    let content = GitContent::new(local.layout());
+    for _ in 0..2 {
+        content.delete(&WORKSPACE.into()).await.unwrap(); // again: nothing there
+        assert!(!local.content().parent().unwrap().exists());
+    }
+}
