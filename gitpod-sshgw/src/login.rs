@@ -54,22 +54,23 @@ impl LoginName {
     ///
     /// # Errors
     ///
-    /// [`LoginNameError`] if it is too long, has control characters, or does not
-    /// name a workspace.
+    /// [`LoginNameError`] if it is too long, does not name a workspace, or has
+    /// control characters behind that name.
     pub fn parse(user_name: &str, form: NameForm) -> Result<Self, LoginNameError> {
         if user_name.len() > Self::MAX_BYTES {
             return Err(LoginNameError::TooLong);
-        }
-        if user_name.contains(char::is_control) {
-            return Err(LoginNameError::ControlCharacter);
         }
         let parts = LoginParts::split(user_name, form);
         let not_an_id = |_| match contains_id(parts.workspace) {
             true => LoginNameError::MoreThanAnId,
             false => LoginNameError::NotAnId,
         };
+        let id = parts.workspace.parse().map_err(not_an_id)?;
+        if user_name.contains(char::is_control) {
+            return Err(LoginNameError::ControlCharacter);
+        }
         Ok(Self {
-            id: parts.workspace.parse().map_err(not_an_id)?,
+            id,
             target: parts.target,
             token: parts.token.map(OwnerToken::new),
         })
@@ -161,7 +162,7 @@ pub enum LoginNameError {
     /// It is longer than [`LoginName::MAX_BYTES`].
     #[error("user name is longer than 1024 bytes")]
     TooLong,
-    /// It has a control character, such as the end of a line.
+    /// Behind the id there is a control character, such as the end of a line, as no token has.
     #[error("user name has a control character")]
     ControlCharacter,
     /// It is not a workspace id.
@@ -178,7 +179,8 @@ impl LoginNameError {
     pub const fn code(self) -> ErrorCode {
         match self {
             Self::MoreThanAnId => ErrorCode::NotFound,
-            Self::TooLong | Self::ControlCharacter | Self::NotAnId => ErrorCode::InvalidId,
+            Self::ControlCharacter => ErrorCode::AuthFailed,
+            Self::TooLong | Self::NotAnId => ErrorCode::InvalidId,
         }
     }
 }
@@ -218,12 +220,14 @@ mod tests {
             ("#", Err(LoginNameError::NotAnId)),
             ("debug-", Err(LoginNameError::NotAnId)),
             ("-oProxyCommand=x", Err(LoginNameError::NotAnId)),
+            ("teal-otter-7f3k9q2m\n", Err(LoginNameError::MoreThanAnId)),
+            ("\0", Err(LoginNameError::NotAnId)),
             (
-                "teal-otter-7f3k9q2m\n",
+                "teal-otter-7f3k9q2m#a\0",
                 Err(LoginNameError::ControlCharacter),
             ),
             (
-                "teal-otter-7f3k9q2m#a\0",
+                "teal-otter-7f3k9q2m#a#\n",
                 Err(LoginNameError::ControlCharacter),
             ),
         ];

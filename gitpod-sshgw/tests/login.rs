@@ -93,7 +93,7 @@ async fn what_is_not_a_running_workspace_closes_the_connection() {
         ("8080-pink-panda-ns35kd21", ErrorCode::NotFound),
         ("root", ErrorCode::InvalidId),
         ("", ErrorCode::InvalidId),
-        ("pink-panda-ns35kd21\r\nx", ErrorCode::InvalidId),
+        ("pink-panda-ns35kd21\r\nx", ErrorCode::NotFound),
     ] {
         let refused = gate.attempt(name, Credential::Password(b"s3cret")).await;
         assert_eq!(refused.err(), Some(Refusal::Denied(code)), "{name:?}");
