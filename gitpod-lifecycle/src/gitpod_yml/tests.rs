@@ -117,107 +117,109 @@ fn unknown_keys_come_with_the_key_that_was_probably_meant() {
     );
 }
 
+/// A file and what is wrong with it.
+const MISTAKES: &[(&str, &str)] = &[
+    (
+        "ports:\n  - port: 70000",
+        "line 2, column 11: ports[0].port: 70000 is not a port: ports are 1 to 65535 (fix: write a number like 3000 or a range like 3000-3010)",
+    ),
+    (
+        "ports: [{port: 0}]",
+        "line 1, column 16: ports[0].port: 0 is not a port: ports are 1 to 65535 (fix: write a number like 3000 or a range like 3000-3010)",
+    ),
+    (
+        "ports: [{port: -3}]",
+        "line 1, column 16: ports[0].port: -3 is not a port: ports are 1 to 65535 (fix: write a number like 3000)",
+    ),
+    (
+        "ports: [{port: 3010-3000}]",
+        "line 1, column 16: ports[0].port: the range 3010-3000 is the wrong way round (fix: write 3000-3010)",
+    ),
+    (
+        "ports: [{port: web}]",
+        "line 1, column 16: ports[0].port: `web` is not a port number (fix: write a number like 3000 or a range like 3000-3010)",
+    ),
+    (
+        "ports: [{port: [1]}]",
+        "line 1, column 16: ports[0].port: must be a port, but is a list (fix: write a number like 3000 or a range like 3000-3010)",
+    ),
+    (
+        "ports: [{port: 1}, {port: 1}]",
+        "line 1, column 27: ports[1].port: 1 has an entry already (fix: give every port one entry)",
+    ),
+    (
+        "ports: [{port: 1-9}, {port: 9}]",
+        "line 1, column 29: ports[1].port: 9 overlaps the entry 1-9 (fix: give every port one entry)",
+    ),
+    (
+        "ports: [{name: x}]",
+        "line 1, column 9: ports[0]: has no `port` (fix: write `- port: 3000`)",
+    ),
+    (
+        "ports: [{port: 1, visibility: open}]",
+        "line 1, column 31: ports[0].visibility: `open` is not a value of this key (fix: use `private` or `public`)",
+    ),
+    (
+        "ports: 3000",
+        "line 1, column 8: ports: must be a list, but is a number (fix: write `ports:` and below it `- port: 3000`)",
+    ),
+    (
+        "ports: [3000]",
+        "line 1, column 9: ports[0]: a port must be a map of `key: value`, but is a number (fix: write `key: value`, one per line)",
+    ),
+    (
+        "tasks: {}",
+        "line 1, column 8: tasks: must be a list, but is a map (fix: write `tasks:` and below it `- command: …`)",
+    ),
+    (
+        "tasks: [{init: [a]}]",
+        "line 1, column 16: tasks[0].init: must be text, but is a list (fix: write one text; `|` starts a text of several lines)",
+    ),
+    (
+        "tasks: [{command: \"a\\0\"}]",
+        "line 1, column 19: tasks[0].command: contains a NUL character (fix: remove it)",
+    ),
+    (
+        "tasks: [{env: {A=B: x}}]",
+        "line 1, column 16: tasks[0].env: `A=B` cannot be the name of a variable (fix: use letters, digits and underscores)",
+    ),
+    (
+        "tasks:\n\t- command: x",
+        "line 2, column 1: a tab indents this line; YAML only allows spaces (fix: replace each tab by two spaces)",
+    ),
+    (
+        "- a",
+        "line 1, column 1: the file must be a map of `key: value`, but is a list (fix: write `key: value`, one per line)",
+    ),
+    (
+        "a: 1\na: 2",
+        "line 2, column 1: the key `a` stands here for the second time (fix: keep one of the two)",
+    ),
+    (
+        "a: *x",
+        "line 1, column 4: the alias `*…` has no anchor (fix: define it before with `&name`, or put the text in quotes)",
+    ),
+    (
+        "a: 1\n---\nb: 1",
+        "line 2, column 1: a second document starts here (fix: keep one document: remove what follows `---`)",
+    ),
+    (
+        "tasks:\n- command: a: b",
+        "line 2, column 13: a second `: ` in one line (fix: put the text in quotes, or start it with `|` on its own line)",
+    ),
+    (
+        "a: \"x",
+        "line 1, column 4: unclosed quote (fix: close the quote)",
+    ),
+    (
+        "a: [",
+        "line 1, column 4: unclosed bracket '[' (fix: close the bracket)",
+    ),
+];
+
 #[test]
 fn every_mistake_has_line_column_and_fix() {
-    let table: &[(&str, &str)] = &[
-        (
-            "ports:\n  - port: 70000",
-            "line 2, column 11: ports[0].port: 70000 is not a port: ports are 1 to 65535 (fix: write a number like 3000 or a range like 3000-3010)",
-        ),
-        (
-            "ports: [{port: 0}]",
-            "line 1, column 16: ports[0].port: 0 is not a port: ports are 1 to 65535 (fix: write a number like 3000 or a range like 3000-3010)",
-        ),
-        (
-            "ports: [{port: -3}]",
-            "line 1, column 16: ports[0].port: -3 is not a port: ports are 1 to 65535 (fix: write a number like 3000)",
-        ),
-        (
-            "ports: [{port: 3010-3000}]",
-            "line 1, column 16: ports[0].port: the range 3010-3000 is the wrong way round (fix: write 3000-3010)",
-        ),
-        (
-            "ports: [{port: web}]",
-            "line 1, column 16: ports[0].port: `web` is not a port number (fix: write a number like 3000 or a range like 3000-3010)",
-        ),
-        (
-            "ports: [{port: [1]}]",
-            "line 1, column 16: ports[0].port: must be a port, but is a list (fix: write a number like 3000 or a range like 3000-3010)",
-        ),
-        (
-            "ports: [{port: 1}, {port: 1}]",
-            "line 1, column 27: ports[1].port: 1 has an entry already (fix: give every port one entry)",
-        ),
-        (
-            "ports: [{port: 1-9}, {port: 9}]",
-            "line 1, column 29: ports[1].port: 9 overlaps the entry 1-9 (fix: give every port one entry)",
-        ),
-        (
-            "ports: [{name: x}]",
-            "line 1, column 9: ports[0]: has no `port` (fix: write `- port: 3000`)",
-        ),
-        (
-            "ports: [{port: 1, visibility: open}]",
-            "line 1, column 31: ports[0].visibility: `open` is not a value of this key (fix: use `private` or `public`)",
-        ),
-        (
-            "ports: 3000",
-            "line 1, column 8: ports: must be a list, but is a number (fix: write `ports:` and below it `- port: 3000`)",
-        ),
-        (
-            "ports: [3000]",
-            "line 1, column 9: ports[0]: a port must be a map of `key: value`, but is a number (fix: write `key: value`, one per line)",
-        ),
-        (
-            "tasks: {}",
-            "line 1, column 8: tasks: must be a list, but is a map (fix: write `tasks:` and below it `- command: …`)",
-        ),
-        (
-            "tasks: [{init: [a]}]",
-            "line 1, column 16: tasks[0].init: must be text, but is a list (fix: write one text; `|` starts a text of several lines)",
-        ),
-        (
-            "tasks: [{command: \"a\\0\"}]",
-            "line 1, column 19: tasks[0].command: contains a NUL character (fix: remove it)",
-        ),
-        (
-            "tasks: [{env: {A=B: x}}]",
-            "line 1, column 16: tasks[0].env: `A=B` cannot be the name of a variable (fix: use letters, digits and underscores)",
-        ),
-        (
-            "tasks:\n\t- command: x",
-            "line 2, column 1: a tab indents this line; YAML only allows spaces (fix: replace each tab by two spaces)",
-        ),
-        (
-            "- a",
-            "line 1, column 1: the file must be a map of `key: value`, but is a list (fix: write `key: value`, one per line)",
-        ),
-        (
-            "a: 1\na: 2",
-            "line 2, column 1: the key `a` stands here for the second time (fix: keep one of the two)",
-        ),
-        (
-            "a: *x",
-            "line 1, column 4: the alias `*…` has no anchor (fix: define it before with `&name`, or put the text in quotes)",
-        ),
-        (
-            "a: 1\n---\nb: 1",
-            "line 2, column 1: a second document starts here (fix: keep one document: remove what follows `---`)",
-        ),
-        (
-            "tasks:\n- command: a: b",
-            "line 2, column 13: a second `: ` in one line (fix: put the text in quotes, or start it with `|` on its own line)",
-        ),
-        (
-            "a: \"x",
-            "line 1, column 4: unclosed quote (fix: close the quote)",
-        ),
-        (
-            "a: [",
-            "line 1, column 4: unclosed bracket '[' (fix: close the bracket)",
-        ),
-    ];
-    for (text, want) in table {
+    for (text, want) in MISTAKES {
         assert_eq!(problems(text), [*want], "{text}");
     }
 }
