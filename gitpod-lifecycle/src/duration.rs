@@ -238,11 +238,6 @@ pub(crate) mod optional_text {
 
     use super::GoDuration;
 
-    #[expect(
-        clippy::ref_option,
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde chooses the shape"
-    )]
     pub(crate) fn serialize<S: Serializer>(
         value: &Option<Duration>,
         out: S,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use gitpod_lifecycle::{
     Action, Condition, ConditionType, Facts, LookAgain, Maintenance, NodeState, Phase, Rules,
-    RunnerFacts, RunnerPhase, Settings, Spec, Status, Termination, observe, plan, reason, timeout,
+    Settings, Spec, Status, observe, plan, reason, timeout,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -33,16 +33,13 @@ fn rules_of_the_reference_system_get_stuck_in_some_schedules() {
     assert!(stuck.count() > 100);
 }
 
+#[path = "random_schedule/runner.rs"]
+mod runner;
+
+use runner::{Dice, Runner, State};
+
 /// Ends a pass: the actor was killed, or a write of it was refused.
 struct Killed;
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum State {
-    Waiting,
-    Serving { ready: bool },
-    Ended { code: i32 },
-    Refused,
-}
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Fate {
@@ -52,14 +49,6 @@ enum Fate {
     Either,
     /// It has to end.
     Ends,
-}
-
-#[derive(Clone, Debug)]
-struct Runner {
-    name: String,
-    state: State,
-    deleting: Option<Timestamp>,
-    held: bool,
 }
 
 /// The cluster, the record of one instance, and what was seen to happen.
@@ -475,49 +464,5 @@ impl World {
     fn wait(&mut self, length: Duration) {
         let length = SignedDuration::try_from(length).unwrap_or(SignedDuration::from_mins(1));
         self.now = self.now.checked_add(length).unwrap();
-    }
-}
-
-impl Runner {
-    fn facts(&self) -> RunnerFacts {
-        let mut facts = match self.state {
-            State::Waiting => RunnerFacts::creating(&*self.name),
-            State::Serving { ready } => RunnerFacts::running(&*self.name, ready),
-            State::Ended { code } => RunnerFacts::ended(&*self.name, Termination::exited(code, "")),
-            State::Refused => RunnerFacts::new(&*self.name, RunnerPhase::Failed),
-        };
-        if self.state == State::Refused {
-            facts.reason = "OutOfcpu".to_owned();
-            facts.message = "Pod was rejected: no cpu".to_owned();
-        }
-        facts.node = Some("n1".to_owned());
-        facts.deleting_since = self.deleting;
-        facts.held = self.held;
-        facts
-    }
-}
-
-/// The same numbers for the same seed (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    fn one_in(&mut self, number: u64) -> bool {
-        self.below(number) == 0
-    }
-
-    fn code(&mut self) -> i32 {
-        [0, 1, 137, 255][usize::try_from(self.below(4)).unwrap()]
     }
 }
