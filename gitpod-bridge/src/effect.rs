@@ -24,6 +24,12 @@ pub enum Effect {
     },
     /// Tell this, unless its key was told before.
     Once(LifeEvent),
+    /// If a prebuild is built in this workspace, [`stop_prebuild`](crate::stop_prebuild)
+    /// it. A store that keeps no prebuilds has nothing to do.
+    StopPrebuild {
+        /// Where it is built.
+        workspace_id: WorkspaceId,
+    },
     /// Tell this. Receivers read the row again.
     Announce(Announcement),
 }

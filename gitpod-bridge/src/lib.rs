@@ -9,6 +9,7 @@ mod memory;
 mod metrics;
 mod phase;
 mod plan;
+mod prebuild;
 mod publish;
 mod queue;
 mod record;
@@ -34,8 +35,13 @@ pub use self::map::{
 pub use self::memory::{Heard, MemoryPublisher, MemorySource, MemoryStore, Subscription};
 pub use self::phase::{InstancePhase, NoSuchWord, StopOrigin};
 pub use self::plan::{Outcome, Plan};
+pub use self::prebuild::{
+    DecidedWhen, PrebuildAudience, PrebuildEvent, PrebuildOutcome, PrebuildPlan, PrebuildRow,
+    PrebuildState, PrebuildUpdate, map_prebuild, plan_prebuild, stop_prebuild,
+};
 pub use self::publish::{
-    Announcement, CHANNEL_EVENTS, CHANNEL_INSTANCES, Message, PublishError, Publisher,
+    Announcement, CHANNEL_EVENTS, CHANNEL_HEADLESS, CHANNEL_INSTANCES, CHANNEL_PREBUILDS, Message,
+    PublishError, Publisher,
 };
 pub use self::record::{
     ExposedPort, InstanceConditions, InstanceRow, InstanceState, PortProtocol, PortVisibility,
@@ -46,7 +52,7 @@ pub use self::source::{SourceError, StatusSource, StatusStream};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteOptions, SqliteStore};
 pub use self::store::{Decide, InstanceStore, Outbox, OutboxEntry, StoreError, WorkspaceStore};
-pub use self::sweep::{mark_stopped, stop_instance};
+pub use self::sweep::{Missing, SweepTimeouts, mark_stopped, missing, stop_instance, timed_out};
 pub use self::workspace::{NewInstance, NewWorkspace, Workspace, WorkspaceRecord};
 
 pub use gitpod_routing::BoxError;

@@ -114,6 +114,8 @@ pub(crate) fn published(kind: &'static str, failed: bool) {
 pub(crate) fn kind_of(channel: &str) -> &'static str {
     match channel {
         crate::CHANNEL_INSTANCES => "workspace-instances",
+        crate::CHANNEL_PREBUILDS => "prebuild",
+        crate::CHANNEL_HEADLESS => "headless",
         crate::CHANNEL_EVENTS => "event",
         _ => "other",
     }

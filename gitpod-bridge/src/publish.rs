@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::BoxError;
 use crate::effect::LifeEvent;
 use crate::map::time;
+use crate::prebuild::{PrebuildEvent, PrebuildState};
 use crate::record::InstanceRow;
 
 /// Tells the rest of the system that something has changed.
@@ -87,6 +88,10 @@ impl Message {
 
 /// Channel of changes of instances.
 pub const CHANNEL_INSTANCES: &str = "chan:workspace-instances";
+/// Channel of changes of prebuilds.
+pub const CHANNEL_PREBUILDS: &str = "chan:prebuilds";
+/// Channel of steps of workspaces without user.
+pub const CHANNEL_HEADLESS: &str = "chan:headless";
 /// Channel of moments that each instance has once.
 pub const CHANNEL_EVENTS: &str = "chan:workspace-events";
 
@@ -101,6 +106,26 @@ pub enum Announcement {
         /// Its name.
         instance_id: InstanceId,
         /// The workspace that it is a run of.
+        workspace_id: WorkspaceId,
+    },
+    /// A prebuild has changed.
+    Prebuild {
+        /// Project that it belongs to; may be empty.
+        project_id: String,
+        /// Its name.
+        prebuild_id: String,
+        /// Its state.
+        state: PrebuildState,
+        /// The workspace that it is built in.
+        workspace_id: WorkspaceId,
+        /// Organisation of the project, if that is known.
+        organization_id: Option<String>,
+    },
+    /// A workspace without user has come further.
+    Headless {
+        /// How far.
+        event: PrebuildEvent,
+        /// Which workspace.
         workspace_id: WorkspaceId,
     },
 }
@@ -119,22 +144,70 @@ impl Announcement {
     /// As it goes over the wire.
     #[must_use]
     pub fn to_message(&self) -> Message {
+        Message::new(self.channel(), self.topic(), self.payload())
+    }
+
+    fn channel(&self) -> &'static str {
+        match self {
+            Self::Instance { .. } => CHANNEL_INSTANCES,
+            Self::Prebuild { .. } => CHANNEL_PREBUILDS,
+            Self::Headless { .. } => CHANNEL_HEADLESS,
+        }
+    }
+
+    /// Of messages about one topic the last one may do for all; each step of a
+    /// headless workspace is a topic of its own.
+    fn topic(&self) -> String {
+        match self {
+            Self::Instance { instance_id, .. } => format!("instance/{instance_id}"),
+            Self::Prebuild { prebuild_id, .. } => format!("prebuild/{prebuild_id}"),
+            Self::Headless {
+                event,
+                workspace_id,
+            } => format!("headless/{workspace_id}/{}", event.as_str()),
+        }
+    }
+
+    fn payload(&self) -> Value {
         match self {
             Self::Instance {
                 owner_id,
                 instance_id,
                 workspace_id,
-            } => Message::new(
-                CHANNEL_INSTANCES,
-                format!("instance/{instance_id}"),
+            } => json!({
+                "ownerID": owner_id,
+                "instanceID": instance_id.as_str(),
+                "workspaceID": workspace_id.as_str(),
+            }),
+            Self::Prebuild {
+                project_id,
+                prebuild_id,
+                state,
+                workspace_id,
+                organization_id,
+            } => prebuild_payload(
                 json!({
-                    "ownerID": owner_id,
-                    "instanceID": instance_id.as_str(),
+                    "projectID": project_id,
+                    "prebuildID": prebuild_id,
+                    "status": state.as_str(),
                     "workspaceID": workspace_id.as_str(),
                 }),
+                organization_id.as_deref(),
             ),
+            Self::Headless {
+                event,
+                workspace_id,
+            } => json!({ "type": event.as_str(), "workspaceID": workspace_id.as_str() }),
         }
     }
+}
+
+/// An organisation that is not known is left out, not `null`.
+fn prebuild_payload(mut payload: Value, organization_id: Option<&str>) -> Value {
+    if let (Some(members), Some(id)) = (payload.as_object_mut(), organization_id) {
+        members.insert("organizationID".to_owned(), id.into());
+    }
+    payload
 }
 
 impl LifeEvent {

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use gitpod_lifecycle::{
     InitializerMetrics, StatusUpdate, UpdateImageInfo, UpdatePhase, UpdatePort, UpdateRuntime,
@@ -257,7 +257,7 @@ async fn poll_then_drop(future: impl Future, polls: u64) {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     for _ in 0..polls {
-        if let Poll::Ready(_) = future.as_mut().poll(&mut context) {
+        if future.as_mut().poll(&mut context).is_ready() {
             return;
         }
         tokio::task::yield_now().await;

@@ -114,6 +114,8 @@ impl Tables {
                     self.outbox.append(event.to_message(), now);
                 }
             }
+            // No prebuilds are kept here.
+            Effect::StopPrebuild { .. } => {}
             Effect::Announce(announcement) => self.outbox.append(announcement.to_message(), now),
         }
     }
@@ -213,7 +215,7 @@ impl WorkspaceStore for MemoryStore {
             WorkspaceRecord::new(workspace.clone(), tables.latest(&workspace.id).cloned())
         };
         let mut all: Vec<_> = tables.workspaces.values().map(record).collect();
-        all.sort_by(|a, b| a.workspace.created_at.cmp(&b.workspace.created_at));
+        all.sort_by_key(|record: &WorkspaceRecord| record.workspace.created_at);
         Ok(all)
     }
 

@@ -108,6 +108,8 @@ async fn follow(
             }
             Ok(())
         }
+        // No prebuilds are kept here.
+        Effect::StopPrebuild { .. } => Ok(()),
         Effect::Announce(announcement) => append(connection, &announcement.to_message(), now).await,
     }
 }
