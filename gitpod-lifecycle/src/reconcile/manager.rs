@@ -236,6 +236,12 @@ impl Manager {
         Ok(self.shared.adapters.content.delete(workspace).await?)
     }
 
+    /// Whether maintenance is on.
+    #[must_use]
+    pub fn maintenance(&self) -> Maintenance {
+        self.shared.maintenance()
+    }
+
     /// Begins or ends maintenance: while it is on, nothing is started or stopped.
     pub fn set_maintenance(&self, maintenance: Maintenance) {
         *lock(&self.shared.maintenance) = maintenance;

@@ -11,6 +11,7 @@ use crate::condition::{Condition, ConditionType, reason};
 use crate::duration::GoDuration;
 use crate::facts::Maintenance;
 use crate::records::{Record, RecordError};
+use crate::settings::Rules;
 use crate::spec::PortSpec;
 use crate::status::Status;
 
@@ -108,7 +109,8 @@ impl Manager {
     /// # Errors
     ///
     /// [`ManageError::Invalid`] if the limit is negative, between zero and a
-    /// millisecond, or zero where that would stop it at once;
+    /// millisecond, or zero where that would stop it at once (the last is taken
+    /// by [`Rules::Reference`](crate::Rules::Reference));
     /// [`ManageError::NotFound`]; and if the record cannot be kept.
     pub async fn set_timeout(
         &self,
@@ -116,7 +118,7 @@ impl Manager {
         kind: TimeoutKind,
         limit: GoDuration,
     ) -> Result<(), ManageError> {
-        let limit = checked(kind, limit)?;
+        let limit = checked(kind, limit, self.settings().rules)?;
         self.modify(instance, |record| {
             let timeouts = &mut record.spec.timeouts;
             match kind {
@@ -131,7 +133,8 @@ impl Manager {
         .await
     }
 
-    /// Exposes a port of `instance`, or changes how it is exposed.
+    /// Exposes a port of `instance`, or changes how it is exposed. Without name
+    /// and description it keeps those that it had.
     ///
     /// # Errors
     ///
@@ -146,8 +149,10 @@ impl Manager {
             return Err(ManageError::Invalid("port 0 cannot be exposed".to_owned()));
         }
         self.modify(instance, |record| {
-            record.spec.ports.retain(|known| known.port != port.port);
-            record.spec.ports.push(port.clone());
+            let ports = &mut record.spec.ports;
+            let known = ports.iter().position(|known| known.port == port.port);
+            let known = known.map(|at| ports.remove(at));
+            ports.push(described_as(known, &port));
             Ok(())
         })
         .await
@@ -306,11 +311,20 @@ fn note_activity(status: &mut Status, activity: Activity, now: Timestamp) {
 /// between two requests of a page.
 const SAME_ACTIVITY_SECONDS: i64 = 5;
 
-fn checked(kind: TimeoutKind, limit: GoDuration) -> Result<Duration, ManageError> {
+/// `port`, with what was known of it where it says nothing itself.
+fn described_as(known: Option<PortSpec>, port: &PortSpec) -> PortSpec {
+    let mut port = port.clone();
+    if let Some(known) = known.filter(|_| port.name.is_empty() && port.description.is_empty()) {
+        (port.name, port.description) = (known.name, known.description);
+    }
+    port
+}
+
+fn checked(kind: TimeoutKind, limit: GoDuration, rules: Rules) -> Result<Duration, ManageError> {
     let invalid = |why: &str| ManageError::Invalid(format!("timeout {limit} {why}"));
     let length = limit.to_std().ok_or_else(|| invalid("is negative"))?;
     match kind {
-        TimeoutKind::Inactivity if length.is_zero() => {
+        TimeoutKind::Inactivity if length.is_zero() && rules == Rules::Improved => {
             Err(invalid("would stop the workspace at once"))
         }
         _ if !length.is_zero() && length < Duration::from_millis(1) => Err(invalid("is below 1ms")),

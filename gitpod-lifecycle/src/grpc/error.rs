@@ -1,0 +1,66 @@
+//! Why a call fails: code and text.
+
+use tonic::Status;
+use tracing::warn;
+
+use crate::reconcile::ManageError;
+
+/// A field of a request that cannot be honoured.
+#[derive(Debug, thiserror::Error)]
+#[error("{field}: {why}")]
+pub(super) struct Invalid {
+    field: &'static str,
+    why: String,
+}
+
+impl Invalid {
+    pub(super) fn new(field: &'static str, why: impl Into<String>) -> Self {
+        Self {
+            field,
+            why: why.into(),
+        }
+    }
+
+    /// `field` is missing.
+    pub(super) fn missing(field: &'static str) -> Self {
+        Self::new(field, "is required")
+    }
+}
+
+impl From<Invalid> for Status {
+    fn from(why: Invalid) -> Self {
+        Self::invalid_argument(why.to_string())
+    }
+}
+
+/// Code and text of each situation.
+///
+/// What the client cannot change is logged with its causes; the client sees the
+/// uppermost text. Where the reference system says UNKNOWN or INTERNAL although
+/// the same call may work later, this says UNAVAILABLE (Q32).
+pub(super) fn status_of(why: ManageError) -> Status {
+    let text = why.to_string();
+    match why {
+        ManageError::NotFound(_) => Status::not_found(text),
+        ManageError::AlreadyRuns { .. } | ManageError::InstanceExists(_) => {
+            Status::already_exists(text)
+        }
+        ManageError::Invalid(_) => Status::invalid_argument(text),
+        ManageError::UnderMaintenance => Status::failed_precondition(text),
+        ManageError::Busy(_)
+        | ManageError::Records(_)
+        | ManageError::Cluster(_)
+        | ManageError::Content(_) => {
+            warn!(why = &why as &dyn std::error::Error, "call failed");
+            match why.is_transient() {
+                true => Status::unavailable(text),
+                false => Status::internal(text),
+            }
+        }
+    }
+}
+
+/// There is no instance `id`.
+pub(super) fn unknown(id: &str) -> Status {
+    Status::not_found(format!("there is no instance {id}"))
+}
