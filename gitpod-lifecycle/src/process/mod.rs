@@ -2,12 +2,14 @@
 
 mod cgroup;
 mod cluster;
+mod connect;
 mod environment;
 mod git;
 mod kill;
 mod layout;
 mod limits;
 pub mod listeners;
+mod owner;
 mod pidfd;
 mod private_file;
 mod records;
@@ -20,6 +22,7 @@ mod supervisor_file;
 pub mod tree;
 
 pub use self::cluster::ProcessCluster;
+pub use self::connect::LocalConnector;
 pub use self::git::GitContent;
 pub use self::layout::Layout;
 pub use self::records::FileRecords;

@@ -9,7 +9,6 @@ use gitpod_routing::InstanceId;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
-use super::layout::Layout;
 use super::private_file::{Durability, is_full, make_dir, remove, replace};
 use crate::change::Changes;
 use crate::memory::MemoryRecords;
@@ -23,7 +22,7 @@ use crate::status::Status;
 /// written. A record is on the disk before anybody is told of it. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct FileRecords {
-    layout: Layout,
+    dir: Arc<Path>,
     known: MemoryRecords,
     /// Why some files could not be read, as text.
     broken: Arc<Vec<(String, String)>>,
@@ -34,20 +33,25 @@ pub struct FileRecords {
 const NAME: &str = "record.json";
 
 impl FileRecords {
-    /// Reads all records of `layout`. Must be called within a tokio runtime.
+    /// Reads all records below `dir`, where each instance has a directory of its
+    /// name. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
     /// If the directory cannot be made or read. Files that are no records are no
     /// error: [`Records::list`] tells of them, and they are left as they are.
-    pub async fn open(layout: Layout) -> Result<Self, RecordError> {
-        let dir = layout.instances();
-        let read = spawn_blocking(move || read_all(&dir)).await;
+    pub async fn open(dir: impl Into<PathBuf>) -> Result<Self, RecordError> {
+        let dir: Arc<Path> = dir.into().into();
+        let read = spawn_blocking({
+            let dir = Arc::clone(&dir);
+            move || read_all(&dir)
+        })
+        .await;
         let (records, broken) = read
             .map_err(|why| RecordError::unavailable("read all records", why))?
             .map_err(|why| RecordError::unavailable("read all records", why))?;
         Ok(Self {
-            layout,
+            dir,
             known: MemoryRecords::holding(records),
             broken: Arc::new(broken),
             writing: Arc::default(),
@@ -55,7 +59,7 @@ impl FileRecords {
     }
 
     fn path(&self, instance: &InstanceId) -> PathBuf {
-        self.layout.instance(instance).join(NAME)
+        self.dir.join(instance.as_str()).join(NAME)
     }
 
     /// Writes `record`, then lets it be seen.

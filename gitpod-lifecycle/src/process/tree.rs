@@ -26,12 +26,34 @@ impl ProcessId {
         Some(Self { pid, started })
     }
 
+    /// Whether it was started by `root`, directly or not, or is `root`; and both
+    /// have not ended.
+    #[must_use]
+    pub fn is_within(&self, root: Self) -> bool {
+        let (mut now, mut steps) = (*self, 0);
+        while now != root {
+            let parent = stat_of(now.pid).filter(|stat| stat.started == now.started);
+            let Some(parent) = parent.and_then(|stat| Self::of(stat.parent)) else {
+                return false;
+            };
+            steps += 1;
+            if steps > DEEPEST_TREE {
+                return false;
+            }
+            now = parent;
+        }
+        self.is_alive() && root.is_alive()
+    }
+
     /// Whether this very process exists and has not ended.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         stat_of(self.pid).is_some_and(|stat| stat.started == self.started && !stat.has_ended())
     }
 }
+
+/// Nobody starts processes that deep; a circle, seen while numbers change, is one.
+const DEEPEST_TREE: u32 = 10_000;
 
 /// What one line of `/proc/<pid>/stat` says.
 ///

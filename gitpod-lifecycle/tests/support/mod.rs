@@ -53,7 +53,7 @@ impl Local {
         cluster: ProcessCluster,
         content: impl ContentStore,
     ) -> Manager {
-        let records = FileRecords::open(self.layout()).await.unwrap();
+        let records = FileRecords::open(self.layout().instances()).await.unwrap();
         Manager::open(
             Adapters::new(records, cluster, content),
             urls(),

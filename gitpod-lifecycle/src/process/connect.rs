@@ -1,0 +1,231 @@
+//! Connections to servers of local workspaces, and to nobody else's.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use gitpod_routing::{ConnectError, Connection, Connector, DialTarget, WorkspaceService};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::spawn_blocking;
+use tracing::warn;
+
+use super::cluster::ProcessCluster;
+use super::listeners::{Socket, SocketState, tcp_sockets};
+use super::owner::Owners;
+use super::socket;
+use super::tree::ProcessId;
+
+/// A [`Connector`] to the workspaces of a [`ProcessCluster`].
+///
+/// | service | where |
+/// |---|---|
+/// | supervisor, or IDE where none runs | the supervisor's socket |
+/// | IDE | the port that the supervisor names |
+/// | port | a loopback address on which this workspace, and nobody else, listens |
+///
+/// All local workspaces share the machine's network, so a port says nothing about
+/// whose it is. A connection is made only if every listener that could answer it
+/// belongs to the workspace, and is handed out only if that is still so and its
+/// other end belongs to the workspace too. Not before that is a byte sent.
+#[derive(Clone, Debug)]
+pub struct LocalConnector {
+    cluster: ProcessCluster,
+    owners: Arc<Owners>,
+}
+
+impl LocalConnector {
+    /// Connects to the workspaces of `cluster`.
+    #[must_use]
+    pub fn new(cluster: ProcessCluster) -> Self {
+        Self {
+            cluster,
+            owners: Arc::default(),
+        }
+    }
+
+    async fn to_supervisor(
+        &self,
+        target: &DialTarget,
+        supervisor: ProcessId,
+    ) -> Result<UnixStream, ConnectError> {
+        let path = self.cluster.settings().layout.socket(&target.info.instance);
+        let stream = socket::connect(&path).await.map_err(unreachable)?;
+        let peer = stream.peer_cred().map_err(unreachable)?.pid();
+        let peer = peer
+            .and_then(|pid| u32::try_from(pid).ok())
+            .and_then(ProcessId::of);
+        match peer {
+            Some(peer) if peer == supervisor || peer.is_within(supervisor) => Ok(stream),
+            _ => Err(ConnectError::Refused(
+                "the supervisor's socket belongs to somebody else",
+            )),
+        }
+    }
+
+    async fn to_ide(
+        &self,
+        target: &DialTarget,
+        supervisor: ProcessId,
+    ) -> Result<Connection, ConnectError> {
+        let path = self.cluster.settings().layout.socket(&target.info.instance);
+        let status = socket::ask(&path, "/_supervisor/v1/status/ide")
+            .await
+            .map_err(unreachable)?;
+        let port = status
+            .get("port")
+            .and_then(|port| u16::try_from(port.as_u64()?).ok());
+        Ok(match port {
+            Some(port) => Box::new(self.to_port(port, supervisor).await?),
+            None => Box::new(self.to_supervisor(target, supervisor).await?),
+        })
+    }
+
+    async fn to_port(&self, port: u16, supervisor: ProcessId) -> Result<TcpStream, ConnectError> {
+        for address in self.allowed(port, supervisor).await? {
+            let stream = match TcpStream::connect(address).await {
+                Ok(stream) => stream,
+                Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => continue,
+                Err(why) => return Err(unreachable(why)),
+            };
+            let ours = stream.local_addr().map_err(unreachable)?;
+            if self.still_allowed(ours, address, supervisor).await? {
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            warn!(port, "somebody else has taken the port of a workspace");
+        }
+        Err(ConnectError::NotListening)
+    }
+
+    /// Addresses at which only this workspace can answer.
+    async fn allowed(
+        &self,
+        port: u16,
+        supervisor: ProcessId,
+    ) -> Result<Vec<SocketAddr>, ConnectError> {
+        self.look(move |sockets, owners| {
+            let candidates = addresses(sockets, port);
+            candidates
+                .into_iter()
+                .filter(|address| only_within(sockets, *address, owners, supervisor))
+                .collect()
+        })
+        .await
+    }
+
+    /// Whether it is this workspace that answers at `theirs`.
+    async fn still_allowed(
+        &self,
+        ours: SocketAddr,
+        theirs: SocketAddr,
+        supervisor: ProcessId,
+    ) -> Result<bool, ConnectError> {
+        self.look(move |sockets, owners| {
+            // A connection that nobody has accepted yet waits at one of the listeners.
+            let peer = sockets
+                .iter()
+                .find(|socket| socket.is_peer_of(ours, theirs));
+            let accepted: Vec<_> = peer
+                .iter()
+                .map(|peer| peer.inode)
+                .filter(|inode| *inode != 0)
+                .collect();
+            peer.is_some()
+                && owners.all_within(&accepted, supervisor)
+                && (!accepted.is_empty() || only_within(sockets, theirs, owners, supervisor))
+        })
+        .await
+    }
+
+    async fn look<T: Send + 'static>(
+        &self,
+        judge: impl FnOnce(&[Socket], &Owners) -> T + Send + 'static,
+    ) -> Result<T, ConnectError> {
+        let owners = Arc::clone(&self.owners);
+        let judged = spawn_blocking(move || judge(&tcp_sockets(), &owners)).await;
+        judged.map_err(|why| ConnectError::Unreachable(why.into()))
+    }
+}
+
+/// Where something may listen on `port`: the loopback addresses, then others of
+/// this machine that a listener names.
+fn addresses(sockets: &[Socket], port: u16) -> Vec<SocketAddr> {
+    let loopback = [
+        IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::LOCALHOST),
+    ];
+    let mut found: Vec<_> = loopback.map(|ip| SocketAddr::new(ip, port)).into();
+    let listening = sockets
+        .iter()
+        .filter(|socket| socket.state == SocketState::Listening);
+    for local in listening
+        .map(|socket| socket.local)
+        .filter(|local| local.port() == port)
+    {
+        let address = SocketAddr::new(local.ip().to_canonical(), port);
+        if address.ip().is_loopback() && !found.contains(&address) {
+            found.push(address);
+        }
+    }
+    found
+}
+
+/// Whether something answers at `address`, and all that could belongs to `root`.
+fn only_within(sockets: &[Socket], address: SocketAddr, owners: &Owners, root: ProcessId) -> bool {
+    let listeners: Vec<_> = sockets
+        .iter()
+        .filter(|socket| socket.could_answer(address))
+        .map(|socket| socket.inode)
+        .collect();
+    !listeners.is_empty() && owners.all_within(&listeners, root)
+}
+
+fn unreachable(why: io::Error) -> ConnectError {
+    ConnectError::Unreachable(why.into())
+}
+
+#[async_trait]
+impl Connector for LocalConnector {
+    async fn connect(&self, target: &DialTarget) -> Result<Connection, ConnectError> {
+        let Some(supervisor) = self.cluster.supervisor(&target.info.instance) else {
+            return Err(ConnectError::NotListening);
+        };
+        if target.debug {
+            return Err(ConnectError::NotListening); // there are no debug workspaces here
+        }
+        Ok(match target.service {
+            WorkspaceService::Supervisor => Box::new(self.to_supervisor(target, supervisor).await?),
+            WorkspaceService::Ide => self.to_ide(target, supervisor).await?,
+            WorkspaceService::Port(port) => Box::new(self.to_port(port, supervisor).await?),
+            _ => return Err(ConnectError::NotListening),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_tried_first_and_addresses_of_the_outside_never() {
+        let listener = |local: &str| Socket {
+            local: local.parse().unwrap(),
+            remote: "0.0.0.0:0".parse().unwrap(),
+            state: SocketState::Listening,
+            inode: 1,
+        };
+        let sockets = [
+            "127.0.0.7:80",
+            "192.168.0.5:80",
+            "0.0.0.0:80",
+            "127.0.0.8:81",
+        ]
+        .map(listener);
+        let found: Vec<_> = addresses(&sockets, 80)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(found, ["127.0.0.1:80", "[::1]:80", "127.0.0.7:80"]);
+    }
+}
