@@ -271,3 +271,23 @@ async fn much_output_is_complete() {
     assert_eq!(output.lines().count(), 200_000);
     assert!(output.ends_with("\n200000\n"));
 }
+
+#[tokio::test]
+async fn task_that_never_stops_writing_neither_blocks_nor_fills_the_disk() {
+    let place = Place::new("tasks:\n- command: exec yes\n- command: exec yes no\n");
+    let run = place.start().await;
+    let logs = place.dir.path().join("logs/1");
+    until(|| logs.join("1-task-1.log.1").exists()).await;
+    assert_eq!(
+        run.json("/_supervisor/v1/status/ide/wait/true").await["ok"],
+        true
+    );
+    run.event("tasks", |data| data["tasks"][1]["state"] == "running")
+        .await;
+    assert!(run.stop().await.success());
+    let sizes: u64 = fs::read_dir(&logs)
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum();
+    assert!(sizes <= 4 * (8 * 1024 * 1024 + 64 * 1024), "{sizes}");
+}
