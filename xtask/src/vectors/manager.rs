@@ -111,3 +111,6 @@ fn objects_agree(expect: &Map<String, Value>, got: &Map<String, Value>) -> bool 
         .all(|(key, value)| got.get(key).is_some_and(|got| agrees(value, got)))
         && got.keys().all(|key| expect.contains_key(key) || free(key))
 }
+
+#[cfg(test)]
+mod tests;
