@@ -1,9 +1,11 @@
 //! Cases of gitpod-bridge: the strict rules, whatever profile a case is of.
 
 mod compare;
+mod prebuild_cases;
 mod row;
 mod status;
 mod status_cases;
+mod sweep_cases;
 
 use anyhow::Result;
 use serde_json::Value;
@@ -35,6 +37,12 @@ fn replay_of(group: &str) -> Option<Replay> {
         "permute" => status_cases::permute,
         "source_epoch" => status_cases::source_epoch,
         "instance_metrics.merge" => status_cases::merge,
+        "prebuild.map" => prebuild_cases::map,
+        "prebuild.update" => prebuild_cases::update,
+        "prebuild.stop" => prebuild_cases::stop,
+        "controller.missing" => sweep_cases::missing_instances,
+        "controller.timeouts" => sweep_cases::timeouts_of_instances,
+        "controller.mark_stopped" => sweep_cases::mark,
         _ => return None,
     })
 }

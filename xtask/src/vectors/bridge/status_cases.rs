@@ -81,6 +81,9 @@ fn effect(effect: &Effect) -> Value {
             restore_workspace(&mut payload);
             json!({ "kind": "publish", "channel": message.channel, "payload": payload })
         }
+        Effect::StopPrebuild { workspace_id, .. } => json!({
+            "kind": "prebuild.stop", "workspace_id": row::workspace_text(workspace_id),
+        }),
         other => json!({ "kind": format!("{other:?}") }),
     }
 }
