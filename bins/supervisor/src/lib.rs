@@ -56,6 +56,7 @@
 
 mod children;
 mod config;
+mod editors;
 mod events;
 mod ide;
 mod limits;

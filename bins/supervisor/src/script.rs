@@ -51,7 +51,7 @@ fn quoted(path: &Path) -> String {
 
 /// The shell that runs tasks: bash, which the file format's users expect, or else what every system has.
 pub(crate) fn shell() -> &'static str {
-    if crate::ide::find_program("bash").is_some() {
+    if crate::editors::find_program("bash").is_some() {
         "bash"
     } else {
         "sh"

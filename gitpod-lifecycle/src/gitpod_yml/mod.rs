@@ -13,18 +13,22 @@
 //!
 //! Source: the public reference of the file format (`.gitpod.yml` reference, tasks, ports).
 
+mod broken;
 mod error;
 mod ignored;
 mod node;
 mod port;
+mod range;
 mod read;
 mod task;
 #[cfg(test)]
 mod tests;
+mod visit;
 
 pub use error::{GitpodYmlError, Problem};
 pub use ignored::{Ignored, IgnoredBecause};
-pub use port::{OnOpen, Port, PortRange, PortRangeError};
+pub use port::{OnOpen, Port};
+pub use range::{PortRange, PortRangeError};
 pub use task::Task;
 
 use node::{Node, NodeKind};

@@ -69,3 +69,28 @@ async fn editor_that_cannot_start_does_not_keep_the_workspace_from_being_used() 
     );
     assert!(run.get("/").await.body.contains("no-such-editor"));
 }
+
+#[tokio::test]
+async fn installed_editor_is_found_and_told_where_to_listen() {
+    let script = "#!/bin/sh\necho \"$@\"\n[ \"$1 $3\" = '--host --port' ] && exec python3 -m http.server --bind \"$2\" \"$4\"\n";
+    let place = Place::new("")
+        .with_program("openvscode-server", script)
+        .with("ide", json!("auto"));
+    let run = place.start().await;
+    let ready = run.json("/_supervisor/v1/status/ide/wait/true").await;
+    assert_eq!(ready["name"], "openvscode-server");
+    let content = place.dir.path().join("content");
+    let asked = format!(
+        "--port {} --without-connection-token --default-folder {}\n",
+        ready["port"],
+        content.display()
+    );
+    run.read_until("/_supervisor/v1/tasks/ide/log?follow=1", &asked)
+        .await;
+    assert!(
+        run.get("/_supervisor/")
+            .await
+            .body
+            .contains("openvscode-server")
+    );
+}

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ const LONG: Duration = Duration::from_secs(30);
 pub(crate) struct Place {
     pub(crate) dir: Arc<TempDir>,
     config: Value,
+    programs: Option<PathBuf>,
 }
 
 /// A run of it.
@@ -51,11 +53,25 @@ impl Place {
             "repository_url": "https://example.com/a/b", "workspace_url": "http://pink-panda-ns35kd21.ws.localhost:8080/",
             "port_url_template": "http://{port}-pink-panda-ns35kd21.ws.localhost:8080/", "ide": null, "env": {"GREETING": "hello"},
         });
-        Self { dir, config }
+        Self {
+            dir,
+            config,
+            programs: None,
+        }
     }
 
     pub(crate) fn with(mut self, key: &str, value: Value) -> Self {
         self.config[key] = value;
+        self
+    }
+
+    /// Makes `script` a program of this name that the supervisor finds first.
+    pub(crate) fn with_program(mut self, name: &str, script: &str) -> Self {
+        let dir = self.dir.path().join("bin");
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join(name), script).unwrap();
+        fs::set_permissions(dir.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        self.programs = Some(dir);
         self
     }
 
@@ -73,8 +89,17 @@ impl Place {
             .open(self.dir.path().join("supervisor.log"))
             .unwrap();
         let socket = PathBuf::from(self.config["socket"].as_str().unwrap());
+        let path = std::env::var_os("PATH").unwrap();
+        let path = std::env::join_paths(
+            self.programs
+                .iter()
+                .cloned()
+                .chain(std::env::split_paths(&path)),
+        )
+        .unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_supervisor"))
             .args([Path::new("--config"), &config])
+            .env("PATH", path)
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()
