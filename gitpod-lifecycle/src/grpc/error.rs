@@ -38,23 +38,25 @@ impl From<Invalid> for Status {
 /// What the client cannot change is logged with its causes; the client sees the
 /// uppermost text. Where the reference system says UNKNOWN or INTERNAL although
 /// the same call may work later, this says UNAVAILABLE (Q32).
-pub(super) fn status_of(why: ManageError) -> Status {
-    let text = why.to_string();
-    match why {
-        ManageError::NotFound(_) => Status::not_found(text),
-        ManageError::AlreadyRuns { .. } | ManageError::InstanceExists(_) => {
-            Status::already_exists(text)
-        }
-        ManageError::Invalid(_) => Status::invalid_argument(text),
-        ManageError::UnderMaintenance => Status::failed_precondition(text),
-        ManageError::Busy(_)
-        | ManageError::Records(_)
-        | ManageError::Cluster(_)
-        | ManageError::Content(_) => {
-            warn!(why = &why as &dyn std::error::Error, "call failed");
-            match why.is_transient() {
-                true => Status::unavailable(text),
-                false => Status::internal(text),
+impl From<ManageError> for Status {
+    fn from(why: ManageError) -> Self {
+        let text = why.to_string();
+        match why {
+            ManageError::NotFound(_) => Self::not_found(text),
+            ManageError::AlreadyRuns { .. } | ManageError::InstanceExists(_) => {
+                Self::already_exists(text)
+            }
+            ManageError::Invalid(_) => Self::invalid_argument(text),
+            ManageError::UnderMaintenance => Self::failed_precondition(text),
+            ManageError::Busy(_)
+            | ManageError::Records(_)
+            | ManageError::Cluster(_)
+            | ManageError::Content(_) => {
+                warn!(why = &why as &dyn std::error::Error, "call failed");
+                match why.is_transient() {
+                    true => Self::unavailable(text),
+                    false => Self::internal(text),
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ use jiff::fmt::temporal::DateTimePrinter;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::convert::{filter_of, is_label, port_number, port_of, spec_of};
-use super::error::{Invalid, status_of, unknown};
+use super::error::{Invalid, unknown};
 use super::generated::wsman::workspace_manager_server::WorkspaceManager;
 use super::generated::wsman::{self as wire, AdmissionLevel, StopWorkspacePolicy, TimeoutType};
 use super::policy::Policy;
@@ -44,14 +44,14 @@ impl Handler {
     /// Comes before any other check: clients compare the text.
     fn refuse_in_maintenance(&self) -> Result<(), Status> {
         match self.manager.maintenance() {
-            Maintenance::On => Err(status_of(ManageError::UnderMaintenance)),
+            Maintenance::On => Err(ManageError::UnderMaintenance.into()),
             Maintenance::Off => Ok(()),
         }
     }
 
     async fn describe(&self, id: &str) -> Result<Description, Status> {
         let instance = instance(id)?;
-        self.manager.describe(&instance).await.map_err(status_of)
+        Ok(self.manager.describe(&instance).await?)
     }
 }
 
@@ -73,7 +73,7 @@ impl WorkspaceManager for Handler {
                 return Err(Status::failed_precondition(text));
             }
         }
-        let all = self.manager.list().await.map_err(status_of)?;
+        let all = self.manager.list().await?;
         let updates = all.into_iter().map(|description| description.update);
         let wanted = updates.filter(|update| filter.matches(&update.metadata));
         Ok(Response::new(wire::GetWorkspacesResponse {
@@ -92,7 +92,7 @@ impl WorkspaceManager for Handler {
             let text = format!("instance {} exists", spec.instance);
             return Err(Status::already_exists(text));
         }
-        let access = self.manager.start(spec).await.map_err(status_of)?;
+        let access = self.manager.start(spec).await?;
         Ok(Response::new(wire::StartWorkspaceResponse {
             url: access.url,
             owner_token: access.owner_token.expose().to_owned(),
@@ -116,7 +116,7 @@ impl WorkspaceManager for Handler {
         };
         match self.manager.stop(&instance, policy).await {
             Ok(()) | Err(ManageError::NotFound(_)) => done,
-            Err(why) => Err(status_of(why)),
+            Err(why) => Err(why.into()),
         }
     }
 
@@ -166,8 +166,8 @@ impl WorkspaceManager for Handler {
             (false, false) => Activity::Used,
         };
         let instance = instance(&request.id)?;
-        let marked = self.manager.mark_active(&instance, activity).await;
-        marked.map_err(status_of).and(done)
+        self.manager.mark_active(&instance, activity).await?;
+        done
     }
 
     async fn set_timeout(
@@ -188,8 +188,7 @@ impl WorkspaceManager for Handler {
             }
         };
         let instance = instance(&request.id)?;
-        let set = self.manager.set_timeout(&instance, kind, limit).await;
-        set.map_err(status_of)?;
+        self.manager.set_timeout(&instance, kind, limit).await?;
         Ok(Response::new(wire::SetTimeoutResponse {}))
     }
 
@@ -208,7 +207,7 @@ impl WorkspaceManager for Handler {
             }
             false => self.manager.hide_port(&instance, number).await,
         };
-        done.map_err(status_of)?;
+        done?;
         Ok(Response::new(wire::ControlPortResponse {}))
     }
 
@@ -241,8 +240,7 @@ impl WorkspaceManager for Handler {
             }
         };
         let instance = &found.record.spec.instance;
-        let set = self.manager.set_admission(instance, admission).await;
-        set.map_err(status_of)?;
+        self.manager.set_admission(instance, admission).await?;
         Ok(Response::new(wire::ControlAdmissionResponse {}))
     }
 
@@ -262,8 +260,7 @@ impl WorkspaceManager for Handler {
             return Err(Invalid::missing("id").into());
         }
         let instance = instance(&request.id)?;
-        let set = self.manager.set_ssh_keys(&instance, request.keys).await;
-        set.map_err(status_of)?;
+        self.manager.set_ssh_keys(&instance, request.keys).await?;
         Ok(Response::new(wire::UpdateSshKeyResponse {}))
     }
 

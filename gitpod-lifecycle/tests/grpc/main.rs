@@ -14,3 +14,4 @@ mod start;
 mod stop;
 mod subscribe;
 mod system;
+mod wire;

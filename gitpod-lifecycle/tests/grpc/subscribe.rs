@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use gitpod_lifecycle::grpc::WorkspaceManagerService;
-use gitpod_lifecycle::grpc::client;
 use gitpod_lifecycle::grpc::client::*;
 use tonic::Code;
 
@@ -70,7 +69,7 @@ async fn slow_subscriber_is_told_and_the_stream_ends() {
     system.start("i1", "w1").await;
     system.reaches("i1", WorkspacePhase::Running).await;
     let service = WorkspaceManagerService::new(system.manager.clone());
-    let mut near = client::over(service);
+    let mut near = over(service);
     let all = SubscribeRequest::default();
     let mut slow = near.subscribe(all).await.unwrap().into_inner();
 
