@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::StreamExt;
+use futures_util::stream::Fuse;
 use gitpod_lifecycle::StatusUpdate;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -125,12 +126,31 @@ impl Bridge {
     /// One subscription: opened before the list is asked for, so that nothing
     /// falls between. Ends when the stream does.
     async fn follow(&self, work: &mut Work) -> Result<(), SourceError> {
-        let mut stream = self.source.subscribe().await?;
+        let mut stream = self.source.subscribe().await?.fuse();
         loop {
-            work.take_all(self.source.list().await?);
+            let (list, meanwhile) = self.list_beside(&mut stream).await?;
+            work.take_all(list);
+            work.take_all(meanwhile);
             let relist = tokio::time::sleep(self.settings.relist);
             if work.follow(&mut stream, relist).await?.is_break() {
                 return Ok(());
+            }
+        }
+    }
+
+    /// The whole list, and what `stream` brought while it was asked for: a
+    /// manager drops those who do not read for long.
+    async fn list_beside(
+        &self,
+        stream: &mut Fuse<StatusStream>,
+    ) -> Result<(Vec<StatusUpdate>, Vec<StatusUpdate>), SourceError> {
+        let mut list = self.source.list();
+        let mut meanwhile = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                listed = &mut list => return Ok((listed?, meanwhile)),
+                Some(status) = stream.next() => meanwhile.push(status?),
             }
         }
     }
@@ -174,7 +194,7 @@ impl Work {
     /// whole list is wanted again.
     async fn follow(
         &mut self,
-        stream: &mut StatusStream,
+        stream: &mut Fuse<StatusStream>,
         relist: tokio::time::Sleep,
     ) -> Result<ControlFlow<()>, SourceError> {
         tokio::pin!(relist);

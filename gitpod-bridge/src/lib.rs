@@ -1,4 +1,53 @@
 //! Workspace status streams into a database, announced exactly as often as they change.
+//!
+//! A cluster says that `run-1` is running; a moment later it says so again, twice,
+//! in the wrong order, from two replicas, while the database restarts. The row of
+//! `run-1` still ends right, and each change of it is announced.
+//!
+//! ```text
+//! StatusSource ─► queue per instance ─► plan ─► InstanceStore ──────► Relay ─► Publisher
+//!  subscribe,      in order, at most     pure    one transaction:      at least  hints;
+//!  then list       one per phase                 row + outbox entry    once      receivers re-read
+//! ```
+//!
+//! - **Order** is `(source epoch, status version)`, checked under the row's own lock.
+//! - **An observed stop is final.** A stop that was only inferred is undone by a newer
+//!   report of life.
+//! - **Nothing is announced before it is committed**, and nothing that is committed is
+//!   forgotten, wherever the process dies.
+//! - **Columns of others** are never written.
+//!
+//! [`plan()`] decides, and touches nothing:
+//!
+//! ```
+//! use gitpod_bridge::{InstancePhase, InstanceRow, Origin, Outcome, plan};
+//! use gitpod_lifecycle::{StatusUpdate, UpdatePhase};
+//! use jiff::Timestamp;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let now = Timestamp::now();
+//! let row = InstanceRow::new("run-1".parse()?, "pink-panda-ns35kd21".parse()?, "eu01", now);
+//! let mut status = StatusUpdate::new("run-1", UpdatePhase::Running);
+//! status.status_version = 7;
+//! let plan = plan(Some(&row), &status, now, &Origin::new("eu01"));
+//! assert_eq!(plan.outcome, Outcome::Applied);
+//! assert_eq!(plan.change.map(|state| state.phase), Some(InstancePhase::Running));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A whole installation is a `SqliteStore`, a [`Bridge`]
+//! for each cluster and a [`Relay`]; `tests/bridge_flow.rs` shows them together.
+//!
+//! It does not start or stop instances, does not keep git status, and reads no
+//! configuration. Leases and the registry of clusters are not part of it yet.
+//!
+//! # Features
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `sqlite` | `SqliteStore`: instances and outbox in one file |
+//! | `testing` | `conformance`: does your own store keep its promises? |
 
 mod apply;
 mod bridge;

@@ -154,7 +154,11 @@ impl StatusSource for Scripted {
     async fn subscribe(&self) -> Result<StatusStream, SourceError> {
         self.note("subscribe");
         match self.streams.lock().unwrap().pop_front() {
-            Some(statuses) => Ok(stream::iter(statuses).map(Ok).boxed()),
+            // Panics if it is polled after its end.
+            Some(statuses) => Ok(stream::unfold(statuses.into_iter(), |mut rest| async {
+                rest.next().map(|status| (Ok(status), rest))
+            })
+            .boxed()),
             None => Ok(stream::pending().boxed()),
         }
     }
