@@ -26,7 +26,7 @@ pub struct Observation {
 /// What `facts` mean for an instance: its next status.
 ///
 /// Depends on nothing but its arguments. Repeating it with the same facts
-/// changes nothing more, once two passes are done: going from `Running` to
+/// soon changes nothing more: going from `Running` to
 /// `Stopped` always takes a pass in `Stopping`.
 ///
 /// | runners | phase |
