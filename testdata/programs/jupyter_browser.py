@@ -191,6 +191,20 @@ def sign_in(browser, url, name, value):
         browser.post("/cookie", {"cookie": cookie})
 
 
+def is_idle(browser):
+    """Whether the cell has the focus and a kernel waits for it.
+
+    The toolbar says "idle" before there is a kernel; the status bar names the kernel first, and
+    speaks of whatever has the focus.
+    """
+    for cell in browser.elements(".jp-Notebook .jp-CodeCell .cm-content"):
+        browser.click(cell)
+        return "| Idle" in browser.run(
+            'return document.querySelector("#jp-main-statusbar")?.innerText || ""'
+        )
+    return False
+
+
 def check_notebook(browser, url):
     browser.visit(url + "lab?reset")
     browser.first("JupyterLab to start", ".jp-LauncherCard, .jp-Notebook")
@@ -199,11 +213,7 @@ def check_notebook(browser, url):
     if not said.startswith("20"):
         raise Failure(f"cannot create a notebook: {said}")
     browser.visit(url + "lab/tree/" + name)
-    cell = browser.first("the notebook to open", ".jp-Notebook .jp-CodeCell .cm-content")
-    # The toolbar says "idle" before there is a kernel; the status bar names the kernel first.
-    bar = 'return document.querySelector("#jp-main-statusbar")?.innerText || ""'
-    browser.until("the kernel to be idle", lambda: "| Idle" in browser.run(bar))
-    browser.click(cell)
+    browser.until("the kernel to be idle", lambda: is_idle(browser))
     browser.type("print(6*7)")
     browser.keys([{"type": "keyDown", "value": SHIFT}, *press(ENTER), {"type": "keyUp", "value": SHIFT}])
     read = 'return Array.from(document.querySelectorAll(".jp-OutputArea-output"), e => e.innerText)'
