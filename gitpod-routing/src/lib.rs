@@ -104,6 +104,8 @@ mod access;
 mod activity;
 #[cfg(feature = "proxy")]
 mod checked_stream;
+#[cfg(feature = "testing")]
+pub mod conformance;
 #[cfg(feature = "proxy")]
 pub mod forward;
 mod framing;

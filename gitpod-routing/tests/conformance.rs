@@ -1,0 +1,88 @@
+//! Providers and connectors of this crate keep the promises of their traits.
+#![cfg(all(feature = "proxy", feature = "testing"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod support;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use gitpod_routing::{
+    ConnectError, Connector, DialTarget, DirectConnector, Lookup, MemoryProvider, WorkspaceId,
+    WorkspaceInfoProvider, WorkspaceService, conformance,
+};
+use http::Response;
+use http_body_util::Full;
+use support::*;
+
+#[tokio::test]
+async fn memory_provider_conforms() {
+    let provider = MemoryProvider::new();
+    provider.insert(info(&[3000]));
+    conformance::provider_finds(&provider, &info(&[3000])).await;
+    conformance::provider_survives_a_dropped_question(&provider, &info(&[3000])).await;
+    let absent = "no-such-workspace0".parse().unwrap();
+    conformance::provider_knows_what_is_not_there(&provider, &absent).await;
+}
+
+/// Says of every workspace that it is this one.
+#[derive(Debug)]
+struct Liar;
+
+#[async_trait]
+impl WorkspaceInfoProvider for Liar {
+    async fn workspace_info(&self, _id: &WorkspaceId) -> Lookup {
+        Ok(Some(Arc::new(info(&[]))))
+    }
+}
+
+#[tokio::test]
+#[should_panic(expected = "is Ok(None)")]
+async fn provider_that_finds_everything_does_not_conform() {
+    let absent = "no-such-workspace0".parse().unwrap();
+    conformance::provider_knows_what_is_not_there(&Liar, &absent).await;
+}
+
+#[tokio::test]
+async fn direct_connector_conforms() {
+    let server = upstream(|_| async { Response::new(Full::new(Bytes::from("ok"))) }).await;
+    let connector = DirectConnector::new().with_loopback_allowed();
+    let target = |port| DialTarget::new(Arc::new(info(&[])), WorkspaceService::Port(port));
+    conformance::connector_reaches(&connector, &target(server.port())).await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    conformance::connector_tells_what_does_not_listen(&connector, &target(closed.port())).await;
+}
+
+#[tokio::test]
+async fn attack_09_addresses_that_are_no_pods_are_never_dialled() {
+    let connector = DirectConnector::new();
+    for address in [
+        "127.0.0.1",
+        "::1",
+        "::ffff:127.0.0.1",
+        "0.0.0.0",
+        "::",
+        "169.254.169.254",
+        "fe80::1",
+        "224.0.0.1",
+    ] {
+        let info = info(&[]).running_at(address.parse().unwrap());
+        let target = DialTarget::new(Arc::new(info), WorkspaceService::Port(80));
+        let answer = connector.connect(&target).await;
+        assert!(matches!(answer, Err(ConnectError::Refused(_))), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn attack_06_ports_of_the_platform_are_no_user_ports() {
+    let connector = DirectConnector::new().with_loopback_allowed();
+    for port in [0, 22_999, 24_999, 25_003] {
+        let target = DialTarget::new(Arc::new(info(&[])), WorkspaceService::Port(port));
+        let answer = connector.connect(&target).await;
+        assert!(matches!(answer, Err(ConnectError::NotListening)), "{port}");
+    }
+}
