@@ -152,6 +152,8 @@ pub use self::{
     subscribe::{ContentProgress, Lagged, Subscription},
 };
 
+#[cfg(feature = "testing")]
+pub mod conformance;
 #[cfg(feature = "gitpod-yml")]
 pub mod gitpod_yml;
 #[cfg(feature = "grpc")]

@@ -4,6 +4,8 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
+
 use super::tree::ProcessId;
 
 /// The control group of one instance.
@@ -19,18 +21,47 @@ impl Cgroup {
     }
 
     /// Makes a group for the instance that is kept in `dir`, below this process's
-    /// own; `None` where that is not possible.
+    /// own or beside it; `None` where neither is possible. One that can limit
+    /// memory is preferred.
     pub(crate) fn make(dir: &Path) -> Option<Self> {
         let mut hasher = DefaultHasher::new(); // two state directories may know the same instance
         dir.hash(&mut hasher);
-        let name = dir.file_name()?.to_str()?;
-        let path = own_group()?.join(format!("gitpod-{name}-{:016x}", hasher.finish()));
-        match fs::create_dir(&path) {
-            Ok(()) => {}
-            Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(_) => return None,
+        let name = format!(
+            "gitpod-{}-{:016x}",
+            dir.file_name()?.to_str()?,
+            hasher.finish()
+        );
+        let (mount, own) = own_group()?;
+        let below = mount.join(&own);
+        let beside = own.parent().map(|parent| mount.join(parent));
+        let mut made: Option<Self> = None;
+        for base in [Some(below), beside].into_iter().flatten() {
+            let Some(group) = Self::make_in(&base, &name) else {
+                continue;
+            };
+            if group.path.join("memory.max").exists() {
+                made.iter().for_each(Self::remove);
+                return Some(group);
+            }
+            match made {
+                None => made = Some(group),
+                Some(_) => group.remove(),
+            }
         }
-        Some(Self { path })
+        made
+    }
+
+    fn make_in(base: &Path, name: &str) -> Option<Self> {
+        // Who moves a process has to write here: cgroups(7), delegation.
+        rustix::fs::access(base.join("cgroup.procs"), Access::WRITE_OK).ok()?;
+        // Not where processes are in `base` itself; then what is there must do.
+        let _ = fs::write(base.join("cgroup.subtree_control"), "+memory +pids");
+        let path = base.join(name);
+        match fs::create_dir(&path) {
+            Ok(()) => Some(Self { path }),
+            Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => Some(Self { path }),
+            Err(_) => None,
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -71,11 +102,11 @@ impl Cgroup {
     }
 }
 
-/// The group that this process is in.
-fn own_group() -> Option<PathBuf> {
+/// Where groups are mounted, and the one that this process is in.
+fn own_group() -> Option<(PathBuf, PathBuf)> {
     let mount = mount_point(&fs::read_to_string("/proc/self/mountinfo").ok()?)?;
     let own = own_path(&fs::read_to_string("/proc/self/cgroup").ok()?)?;
-    Some(mount.join(own))
+    Some((mount, own))
 }
 
 /// Where version 2 is mounted. **Source:** proc(5), `mountinfo`.

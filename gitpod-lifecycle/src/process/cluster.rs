@@ -116,7 +116,11 @@ impl ProcessCluster {
     }
 
     async fn start(&self, spec: &Spec, runner: &Arc<Runner>) {
-        sweep(&self.0.settings.layout.instance(&spec.instance), None).await; // of a start whose result was lost
+        if runner.was_started() {
+            return;
+        }
+        // Left by a start whose result was lost.
+        sweep(&self.0.settings.layout.instance(&spec.instance), None).await;
         let started = runner.change(|state| {
             let file = &mut state.file;
             if file.process.is_some() || file.ended.is_some() {

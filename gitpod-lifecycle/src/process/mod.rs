@@ -1,4 +1,23 @@
-//! Local processes as workspaces.
+//! Local processes as workspaces: no container engine, no root.
+//!
+//! ```text
+//! GitContent ── clones ──► workspaces/<workspace>/content
+//! ProcessCluster ── starts ──► supervisor ── starts ──► tasks, IDE, servers
+//!       │  finds it again by number and start time (`runner.json`), sees its end (pidfd),
+//!       │  ends all that it started: asked, then by force
+//! LocalConnector ── /proc: who listens? ──► loopback port, or nothing
+//! ```
+//!
+//! Workspaces are **not isolated** from each other nor from the user who runs
+//! them: same user, same files, same network. What is kept apart is their
+//! directories, environments and process trees; what is routed to a port of a
+//! workspace reaches that workspace or nobody.
+//!
+//! Memory and number of processes are limited by control groups (version 2) where
+//! this user may make some, which needs the controllers to be delegated; else
+//! memory is limited for each process. [`ProcessCluster::limits`] says which.
+//!
+//! Linux only: it reads `/proc`.
 
 mod cgroup;
 mod cluster;

@@ -90,6 +90,12 @@ impl Runner {
         state.file.process.filter(|_| state.file.ended.is_none())
     }
 
+    /// Whether its supervisor was started, or never will be.
+    pub(crate) fn was_started(&self) -> bool {
+        let state = lock(&self.state);
+        state.file.process.is_some() || state.file.ended.is_some()
+    }
+
     pub(crate) fn limits(&self) -> String {
         lock(&self.state).file.limits.to_string()
     }
