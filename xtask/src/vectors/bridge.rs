@@ -1,6 +1,7 @@
 //! Cases of gitpod-bridge: the strict rules, whatever profile a case is of.
 
 mod compare;
+mod outbox_cases;
 mod prebuild_cases;
 mod row;
 mod status;
@@ -37,6 +38,7 @@ fn replay_of(group: &str) -> Option<Replay> {
         "permute" => status_cases::permute,
         "source_epoch" => status_cases::source_epoch,
         "instance_metrics.merge" => status_cases::merge,
+        "outbox" => outbox_cases::replay,
         "prebuild.map" => prebuild_cases::map,
         "prebuild.update" => prebuild_cases::update,
         "prebuild.stop" => prebuild_cases::stop,
