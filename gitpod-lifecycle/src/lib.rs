@@ -74,6 +74,7 @@
 //! **Source:** sections 5 to 8 and 10 of the manager's specification.
 
 mod condition;
+mod conditions;
 mod count;
 mod disposal;
 mod duration;
@@ -91,7 +92,8 @@ mod timeout;
 mod token;
 mod url;
 
-pub use self::condition::{Condition, ConditionStatus, ConditionType, Conditions, reason};
+pub use self::condition::{Condition, ConditionStatus, ConditionType, reason};
+pub use self::conditions::Conditions;
 pub use self::count::{Count, Counted, StopReason, is_start_failure};
 pub use self::disposal::{disposal_is_finished, must_end};
 pub use self::duration::{GoDuration, GoDurationError, hours_and_minutes};

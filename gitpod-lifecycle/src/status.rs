@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::condition::Conditions;
+use crate::conditions::Conditions;
 use crate::phase::Phase;
 use crate::token::Token;
 

@@ -8,13 +8,15 @@
 //!
 //! **Source:** manager specification, sections 5, 8.4, 9, 11 and 12.
 
+mod convert;
 mod maintenance;
 mod pod;
 pub mod resource;
 
+pub use self::convert::ResourceError;
 pub use self::maintenance::maintenance_of;
 pub use self::pod::{facts_of, is_controlled_by, node_state_of, runner_facts_of};
-pub use self::resource::{ResourceError, Workspace};
+pub use self::resource::Workspace;
 
 use std::collections::BTreeMap;
 

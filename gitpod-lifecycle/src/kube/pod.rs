@@ -139,3 +139,76 @@ pub fn node_state_of(node: Option<&core::Node>) -> NodeState {
         _ => NodeState::Present,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(json: serde_json::Value) -> core::Pod {
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn pod_is_read_in_the_words_of_the_core() {
+        let facts = runner_facts_of(&pod(json!({
+            "metadata": {
+                "name": "ws-i1",
+                "deletionTimestamp": "2026-11-21T12:00:00Z",
+                "deletionGracePeriodSeconds": 30,
+                "finalizers": ["acme.io/x", "gitpod.io/finalizer"],
+            },
+            "spec": {"nodeName": "n1", "containers": []},
+            "status": {
+                "phase": "Running",
+                "podIP": "10.0.0.1",
+                "hostIP": "fe80::1",
+                "containerStatuses": [{
+                    "name": "workspace",
+                    "ready": true,
+                    "state": {"running": {}},
+                    "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
+                }],
+            },
+        })));
+        let mut expected = RunnerFacts::running("ws-i1", true).held();
+        expected.deleting_since = Some("2026-11-21T12:00:00Z".parse().unwrap());
+        expected.grace = Some(Duration::from_secs(30));
+        expected.node = Some("n1".to_owned());
+        expected.address = Some("10.0.0.1".parse().unwrap());
+        expected.host_address = Some("fe80::1".parse().unwrap());
+        let mut last = Termination::exited(137, "");
+        last.reason = "OOMKilled".to_owned();
+        expected.containers[0].last_termination = Some(last);
+        assert_eq!(facts, expected);
+    }
+
+    #[test]
+    fn pod_without_status_says_nothing_yet() {
+        let facts = runner_facts_of(&pod(json!({"metadata": {"name": "ws-i1"}})));
+        assert_eq!(facts, RunnerFacts::new("ws-i1", RunnerPhase::Unset));
+    }
+
+    #[test]
+    fn only_the_controller_counts_as_owner() {
+        let owned_by = |owner: serde_json::Value| {
+            is_controlled_by(
+                &pod(json!({"metadata": {"ownerReferences": [owner]}})),
+                "i1",
+            )
+        };
+        let ours = json!({"apiVersion": API_VERSION, "kind": KIND, "name": "i1", "uid": "u", "controller": true});
+        assert!(owned_by(ours.clone()));
+        for (key, other) in [
+            ("controller", json!(false)),
+            ("name", json!("i2")),
+            ("kind", json!("Deployment")),
+            ("apiVersion", json!("workspace.gitpod.io/v2")),
+        ] {
+            let mut owner = ours.clone();
+            owner[key] = other;
+            assert!(!owned_by(owner), "{key}");
+        }
+    }
+}
