@@ -1,6 +1,6 @@
 //! One request, one answer.
 
-use http::header::{CONNECTION, EXPECT, UPGRADE};
+use http::header::{CONNECTION, EXPECT, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
@@ -11,9 +11,10 @@ use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
 use crate::forward::body::{ForwardBody, RequestBody};
-use crate::forward::connect::{ConnectError, DialTarget};
+use crate::forward::connect::{ConnectError, Connection, DialTarget};
 use crate::forward::continuing::Gate;
 use crate::forward::pool::{Checkin, Sender};
+use crate::forward::spelling::Spelled;
 use crate::forward::{Shared, headers, upgrade};
 use crate::info::{BoxError, Protocol};
 use crate::layers::{Exchange, Served};
@@ -84,7 +85,10 @@ async fn send(
     target: &DialTarget,
     request: Request<RequestBody>,
 ) -> Result<(Response<Incoming>, Sender), Refusal> {
-    let request = match shared.pool.take(target) {
+    let is_websocket = request.headers().contains_key(SEC_WEBSOCKET_KEY);
+    // A WebSocket keeps its connection, and wants one that spells names.
+    let idle = (!is_websocket).then(|| shared.pool.take(target)).flatten();
+    let request = match idle {
         None => request,
         Some(sender) => {
             let again = repeatable(&request);
@@ -99,7 +103,12 @@ async fn send(
             }
         }
     };
-    let sender = connect(shared, target).await?;
+    let connection = dial(shared, target).await?;
+    let connection: Connection = match is_websocket {
+        true => Box::new(Spelled::new(connection)),
+        false => connection,
+    };
+    let sender = handshake(target, connection).await?;
     send_over(sender, request)
         .await
         .map_err(|failed| unreachable(target, &failed.why))
@@ -159,15 +168,18 @@ fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     Some(copy)
 }
 
-async fn connect(shared: &Shared, target: &DialTarget) -> Result<Sender, Refusal> {
+async fn dial(shared: &Shared, target: &DialTarget) -> Result<Connection, Refusal> {
     if target.protocol() == Protocol::Https {
         let why = ConnectError::Refused("port speaks HTTPS, which this proxy was built without");
         return Err(not_connected(target, &why));
     }
-    let connection = timeout(shared.limits.connect, shared.connector.connect(target))
+    timeout(shared.limits.connect, shared.connector.connect(target))
         .await
         .unwrap_or(Err(ConnectError::TimedOut))
-        .map_err(|why| not_connected(target, &why))?;
+        .map_err(|why| not_connected(target, &why))
+}
+
+async fn handshake(target: &DialTarget, connection: Connection) -> Result<Sender, Refusal> {
     let (sender, driver) = http1::handshake(TokioIo::new(connection))
         .await
         .map_err(|why| unreachable(target, &why))?;

@@ -11,6 +11,7 @@ mod continuing;
 mod exchange;
 mod headers;
 mod pool;
+mod spelling;
 mod upgrade;
 
 use std::convert::Infallible;

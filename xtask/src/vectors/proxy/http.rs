@@ -121,7 +121,7 @@ fn trimmed(expect: &Value, seen: Vec<Value>) -> Value {
         let keeps = |key: &str| wanted.get(key).is_some();
         let keeps_address = wanted["headers"].get("x-forwarded-for").is_some();
         if let Some(request) = request.as_object_mut() {
-            request.retain(|key, _| key != "host" || keeps("host"));
+            request.retain(|key, _| keeps(key) || !OPTIONAL.contains(&key.as_str()));
             if let (Some(transport), false) =
                 (wanted.get("transport"), request.contains_key("transport"))
             {
@@ -232,5 +232,7 @@ async fn send(
     Ok((parts, body))
 }
 
+/// Parts of a request that only some cases name.
+const OPTIONAL: [&str; 2] = ["exact_header_names", "host"];
 const RELAYED: &str = "bytes are relayed both ways unchanged";
 const PATIENCE: Duration = Duration::from_secs(10);

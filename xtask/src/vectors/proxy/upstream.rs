@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::io::Cursor;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value, json};
+use tokio::io::{AsyncReadExt, DuplexStream};
 
 use super::{pairs, text};
 
@@ -121,6 +123,9 @@ fn described<B>(target: &str, request: &Request<B>, body: &Bytes) -> Value {
     {
         seen["host"] = host.into();
     }
+    if let Some(Names(names)) = request.extensions().get() {
+        seen["exact_header_names"] = names.as_slice().into();
+    }
     if !body.is_empty() {
         seen["body"] = String::from_utf8_lossy(body).into();
     }
@@ -167,18 +172,46 @@ impl Connector for Upstreams {
         }
         let (near, far) = tokio::io::duplex(64 * 1024);
         let upstreams = self.clone();
-        tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let (upstreams, name) = (upstreams.clone(), name.clone());
-                async move { Ok::<_, Infallible>(upstreams.answer(&name, request).await) }
-            });
-            let _closed = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(far), service)
-                .with_upgrades()
-                .await;
-        });
+        tokio::spawn(serve(upstreams, name, far));
         Ok(Box::new(near))
     }
+}
+
+/// Serves `stream`. The head of its first request is read before, for the spelling of names.
+async fn serve(upstreams: Upstreams, name: String, mut stream: DuplexStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return,
+        }
+    }
+    let names = websocket_names(&String::from_utf8_lossy(&head));
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let (upstreams, name) = (upstreams.clone(), name.clone());
+        request.extensions_mut().insert(Names(names.clone()));
+        async move { Ok::<_, Infallible>(upstreams.answer(&name, request).await) }
+    });
+    let (reader, writer) = tokio::io::split(stream);
+    let whole = tokio::io::join(Cursor::new(head).chain(reader), writer);
+    let _closed = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(whole), service)
+        .with_upgrades()
+        .await;
+}
+
+/// Names of the fields of a WebSocket request as they stood on the wire, sorted.
+#[derive(Clone)]
+struct Names(Vec<String>);
+
+fn websocket_names(head: &str) -> Vec<String> {
+    let names = head.lines().filter_map(|line| line.split_once(':'));
+    let mut names: Vec<String> = names
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| name.to_ascii_lowercase().starts_with("sec-websocket-"))
+        .collect();
+    names.sort();
+    names
 }
 
 fn name_of(target: &DialTarget) -> String {
