@@ -11,7 +11,8 @@ pub(crate) struct WorkspaceView {
     instance_id: String,
     phase: String,
     url: String,
-    owner_token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_token: Option<String>,
     ports: Vec<PortView>,
     repository: String,
     created_at: String,
@@ -38,12 +39,20 @@ impl From<Workspace> for WorkspaceView {
             instance_id: from.instance_id,
             phase: from.phase,
             url: from.url,
-            owner_token: from.owner_token,
+            owner_token: Some(from.owner_token),
             ports: from.ports.into_iter().map(PortView::from).collect(),
             repository: from.repository,
             created_at: from.created_at,
             failure: from.failure,
         }
+    }
+}
+
+impl WorkspaceView {
+    /// For output that ends up in logs.
+    pub(crate) fn without_token(mut self) -> Self {
+        self.owner_token = None;
+        self
     }
 }
 

@@ -1,10 +1,10 @@
 //! Content that describes its own ports.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use async_trait::async_trait;
 use gitpod_lifecycle::gitpod_yml::{self, Port};
-use gitpod_lifecycle::process::GitContent;
+use gitpod_lifecycle::process::{GitContent, Layout};
 use gitpod_lifecycle::{
     ContentError, ContentStore, Finished, PortSpec, Prepared, Progress, Spec, WorkspaceName,
 };
@@ -13,8 +13,7 @@ use gitpod_lifecycle::{
 #[derive(Debug)]
 pub(super) struct DescribedContent {
     pub(super) inner: GitContent,
-    /// Where workspaces are kept.
-    pub(super) dir: PathBuf,
+    pub(super) layout: Layout,
 }
 
 /// Ranges are told port by port, in every status. Beyond so many, ports keep the
@@ -25,8 +24,7 @@ const MAX_PORTS: usize = 1000;
 impl ContentStore for DescribedContent {
     async fn prepare(&self, spec: &Spec, progress: &Progress) -> Result<Prepared, ContentError> {
         let mut prepared = self.inner.prepare(spec, progress).await?;
-        let content = self.dir.join(spec.workspace.as_str()).join("content");
-        prepared.ports = ports(&content).await;
+        prepared.ports = ports(&self.layout.content(&spec.workspace)?).await;
         Ok(prepared)
     }
 
@@ -51,7 +49,12 @@ async fn ports(content: &Path) -> Vec<PortSpec> {
     }
     let text = tokio::fs::read_to_string(&path).await.unwrap_or_default();
     match gitpod_yml::parse(&text) {
-        Ok(described) => described.ports.iter().flat_map(specs).take(MAX_PORTS).collect(),
+        Ok(described) => described
+            .ports
+            .iter()
+            .flat_map(specs)
+            .take(MAX_PORTS)
+            .collect(),
         Err(why) => {
             tracing::info!(path = %path.display(), %why, "its ports are not used");
             Vec::new()

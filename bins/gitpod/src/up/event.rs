@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::Format;
 use crate::client::WorkspaceView;
@@ -72,15 +73,24 @@ pub(super) fn ready(
     }
 }
 
-/// Prints what happens to workspaces, until the sender is gone.
+/// Prints what happens to workspaces until `end`, and then what is still to be told.
 pub(super) async fn print_all(
     output: Format,
     workspaces: Workspaces,
     mut events: Receiver<local::Event>,
+    end: CancellationToken,
 ) {
     loop {
-        let printed = match events.recv().await {
-            Ok(event) => event.kind.map_or(Ok(()), |kind| print_one(output, kind)),
+        let event = tokio::select! {
+            biased;
+            event = events.recv() => event,
+            () = end.cancelled() => return,
+        };
+        let printed = match event {
+            // A reader that is slow must hold up nobody else.
+            Ok(event) => event.kind.map_or(Ok(()), |kind| {
+                tokio::task::block_in_place(|| print_one(output, kind))
+            }),
             Err(RecvError::Lagged(_)) => print_state(output, &workspaces).await,
             Err(RecvError::Closed) => return,
         };
@@ -93,16 +103,17 @@ pub(super) async fn print_all(
 
 /// In the place of events that were missed: how everything is now.
 async fn print_state(output: Format, workspaces: &Workspaces) -> Result<(), Failure> {
-    for workspace in workspaces.list().await.unwrap_or_default() {
-        print_one(output, Kind::Workspace(workspace))?;
-    }
-    Ok(())
+    let now = workspaces.list().await.unwrap_or_default();
+    tokio::task::block_in_place(|| {
+        now.into_iter()
+            .try_for_each(|workspace| print_one(output, Kind::Workspace(workspace)))
+    })
 }
 
 fn print_one(output: Format, kind: Kind) -> Result<(), Failure> {
     match (output, kind) {
         (Format::Json, Kind::Workspace(workspace)) => print::json(&Line::Workspace {
-            workspace: workspace.into(),
+            workspace: WorkspaceView::from(workspace).without_token(),
         }),
         (Format::Json, Kind::Progress(progress)) => print::json(&Line::Progress {
             id: &progress.workspace_id,

@@ -2,6 +2,7 @@
 
 mod activity;
 mod config;
+mod content;
 mod event;
 mod serve;
 mod source;
@@ -9,6 +10,7 @@ mod wire;
 
 use futures_util::future;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::config::Config;
 use self::wire::System;
@@ -31,11 +33,17 @@ pub(crate) async fn up(config: Config) -> Result<(), Failure> {
     let workspaces = system.workspaces.clone();
     let events = workspaces.watch();
     event::ready(config.output, address, &config.domain, held.path())?;
-    tokio::spawn(event::print_all(config.output, workspaces.clone(), events));
+    let all_told = CancellationToken::new();
+    let printer = event::print_all(config.output, workspaces.clone(), events, all_told.clone());
+    let printer = tokio::spawn(printer);
     if let Some(first) = config.first {
         tokio::spawn(make_first(workspaces, first));
     }
-    system.run(listener, end).await
+    let ended = system.run(listener, end).await;
+    all_told.cancel();
+    // Fails only if the printer has panicked, which its task has said.
+    let _ = printer.await;
+    ended
 }
 
 /// The workspace that was named on the command line.

@@ -1,26 +1,216 @@
 //! Where the concrete parts of `up` meet.
-use super::config::Config;
-use crate::exit::Failure;
-use crate::state_dir::HeldStateDir;
-use crate::workspaces::Workspaces;
+
+use std::ffi::OsString;
 use std::net::SocketAddr;
-use tokio::net::TcpListener;
+use std::sync::Arc;
+
+use gitpod_bridge::{Bridge, MemoryPublisher, Origin, Relay, SqliteStore};
+use gitpod_lifecycle::grpc::WorkspaceManagerService;
+use gitpod_lifecycle::process::{
+    FileRecords, GitContent, IdeChoice, Layout, LocalConnector, ProcessCluster, ProcessSettings,
+};
+use gitpod_lifecycle::{Adapters, Clock, Manager, Settings, Timeouts, UrlTemplate};
+use gitpod_routing::{MemoryProvider, Scheme, WorkspaceProxy};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::UnixListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use super::activity::ReportedActivity;
+use super::config::{Config, Ide};
+use super::content::DescribedContent;
+use super::serve;
+use super::source::ManagerSource;
+use crate::exit::Failure;
+use crate::local::workspaces_server::WorkspacesServer;
+use crate::state_dir::{DATABASE, HeldStateDir};
+use crate::workspaces::{self, CLUSTER, Workspaces};
+
+/// Everything that runs, put together.
 pub(super) struct System {
     pub(super) workspaces: Workspaces,
+    manager: Manager,
+    store: SqliteStore,
+    proxy: WorkspaceProxy,
+    socket: UnixListener,
+    /// Bridge and relay, which end last: they have to see every stop.
+    accounting: JoinSet<()>,
+    end_of_accounting: CancellationToken,
 }
+
 impl System {
+    /// Opens what is kept in `held` and puts everything together around it.
     pub(super) async fn open(
-        _c: &Config,
-        _h: &HeldStateDir,
-        _a: SocketAddr,
+        config: &Config,
+        held: &HeldStateDir,
+        address: SocketAddr,
     ) -> Result<Self, Failure> {
-        Err(Failure::failed("x"))
+        let store = open_store(held).await?;
+        let urls = Urls::new(&config.domain, address.port())?;
+        let layout = Layout::new(held.path());
+        let cluster = ProcessCluster::new(process_settings(config, &layout, &urls));
+        let connector = LocalConnector::new(cluster.clone());
+        let manager = open_manager(config, &layout, cluster.clone(), &urls).await?;
+        let routes = MemoryProvider::new();
+        let workspaces = Workspaces::new(manager.clone(), store.clone(), routes.clone(), cluster);
+        workspaces
+            .settle_orphans()
+            .await
+            .map_err(|why| Failure::failed("cannot take stock of workspaces").because(&why))?;
+
+        let proxy = WorkspaceProxy::new(config.hosts.clone(), Arc::new(routes))
+            // Only processes of the workspace itself are reached.
+            .with_connector(Arc::new(connector))
+            // Who is used is not stopped.
+            .with_activity(Arc::new(ReportedActivity::new(manager.clone())))
+            // What programs in a workspace are told of how they are reached.
+            .with_forward(|forward| forward.with_public_address(Scheme::Http, address.port()));
+
+        let socket = held
+            .listen()
+            .and_then(UnixListener::from_std)
+            .map_err(|why| Failure::failed("cannot listen to commands").because(&why))?;
+        let mut system = Self {
+            workspaces,
+            manager,
+            store,
+            proxy,
+            socket,
+            accounting: JoinSet::new(),
+            end_of_accounting: CancellationToken::new(),
+        };
+        system.account();
+        Ok(system)
     }
+
+    /// Starts what carries statuses into the store, to routing and to watchers.
+    fn account(&mut self) {
+        let publisher = MemoryPublisher::default();
+        let announcements = publisher.subscribe();
+        let source = Arc::new(ManagerSource(self.manager.clone()));
+        let store = Arc::new(self.store.clone());
+        let bridge = Bridge::new(source, store.clone(), Origin::new(CLUSTER));
+        let relay = Relay::new(store, Arc::new(publisher));
+        let end = &self.end_of_accounting;
+        self.accounting.spawn(bridge.run(end.clone()));
+        self.accounting.spawn(relay.run(end.clone()));
+
+        let updates = self.manager.subscribe();
+        let progress = self.manager.subscribe_progress();
+        let workspaces = &self.workspaces;
+        tokio::spawn(workspaces::follow_manager(
+            workspaces.clone(),
+            updates,
+            progress,
+        ));
+        tokio::spawn(workspaces::announce(workspaces.clone(), announcements));
+    }
+
+    /// Serves until `end`, then stops all workspaces and writes that down.
     pub(super) async fn run(
-        self,
-        _l: TcpListener,
-        _e: impl Future<Output = ()>,
+        mut self,
+        listener: TcpListener,
+        end: impl Future<Output = ()>,
     ) -> Result<(), Failure> {
-        Ok(())
+        let no_commands = CancellationToken::new();
+        let commands = Server::builder()
+            .add_service(WorkspacesServer::new(self.workspaces.clone()))
+            .add_service(WorkspaceManagerService::new(self.manager.clone()))
+            .serve_with_incoming_shutdown(
+                UnixListenerStream::new(self.socket),
+                no_commands.clone().cancelled_owned(),
+            );
+        let commands = tokio::spawn(commands);
+
+        serve::serve(listener, self.proxy, end).await;
+
+        let stopped = self.workspaces.stop_all().await;
+        no_commands.cancel();
+        // Streams of commands that follow something would never end.
+        commands.abort();
+        self.end_of_accounting.cancel();
+        while self.accounting.join_next().await.is_some() {}
+        self.store.close().await;
+        stopped.map_err(|why| Failure::failed("not all workspaces were stopped").because(&why))
     }
+}
+
+/// How workspaces and their ports are named towards browsers.
+struct Urls {
+    workspace: UrlTemplate,
+    port: UrlTemplate,
+}
+
+impl Urls {
+    fn new(domain: &str, port: u16) -> Result<Self, Failure> {
+        let port = match port {
+            80 => String::new(), // as browsers leave it out
+            port => format!(":{port}"),
+        };
+        let template = |text: String| {
+            text.parse()
+                .map_err(|why| Failure::failed("cannot name workspaces").because(&why))
+        };
+        Ok(Self {
+            workspace: template(format!("http://{{{{ .Prefix }}}}.{domain}{port}/"))?,
+            port: template(format!(
+                "http://{{{{ .WorkspacePort }}}}-{{{{ .Prefix }}}}.{domain}{port}/"
+            ))?,
+        })
+    }
+}
+
+async fn open_store(held: &HeldStateDir) -> Result<SqliteStore, Failure> {
+    SqliteStore::open(held.path().join(DATABASE))
+        .await
+        .map_err(|why| {
+            Failure::failed("cannot open the database")
+                .because(&why)
+                .fix("mend what is named above, or name another directory with --state-dir")
+        })
+}
+
+async fn open_manager(
+    config: &Config,
+    layout: &Layout,
+    cluster: ProcessCluster,
+    urls: &Urls,
+) -> Result<Manager, Failure> {
+    let content = DescribedContent {
+        inner: GitContent::new(layout.clone()),
+        layout: layout.clone(),
+    };
+    let records = FileRecords::open(layout.instances())
+        .await
+        .map_err(|why| Failure::failed("cannot read the records of instances").because(&why))?;
+    let mut timeouts = Timeouts::default();
+    timeouts.inactivity = config.timeout;
+    let settings = Settings::new(urls.workspace.clone(), urls.port.clone()).with_timeouts(timeouts);
+    let adapters = Adapters::new(records, cluster, content);
+    let manager = Manager::open(adapters, settings, Clock::system())
+        .await
+        .map_err(|why| Failure::failed("cannot start the manager").because(&why))?;
+    for broken in manager.broken_records() {
+        crate::print::note(&format!("warning: {broken}"));
+    }
+    Ok(manager)
+}
+
+fn process_settings(config: &Config, layout: &Layout, urls: &Urls) -> ProcessSettings {
+    // The supervisor is this very program, so that one file is enough. Named by
+    // process, it is found even if that file has been replaced since.
+    let this = format!("/proc/{}/exe", std::process::id());
+    let supervisor: Vec<OsString> = vec![this.into(), "supervisor".into()];
+    let settings = ProcessSettings::new(
+        layout.clone(),
+        supervisor,
+        urls.workspace.clone(),
+        urls.port.clone(),
+    );
+    settings.with_ide(match &config.ide {
+        Ide::Auto => IdeChoice::Auto,
+        Ide::None => IdeChoice::None,
+        Ide::Command(words) => IdeChoice::Command(words.clone()),
+    })
 }

@@ -1,7 +1,8 @@
 //! Why a workspace cannot be what its user wants.
 
 use gitpod_bridge::StoreError;
-use gitpod_lifecycle::ManageError;
+use gitpod_lifecycle::{ContentError, ManageError};
+use gitpod_routing::IdError;
 use tonic::{Code, Status};
 
 /// Why something could not be done with a workspace.
@@ -10,9 +11,6 @@ pub(crate) enum WorkspaceError {
     /// There is none of that name.
     #[error("there is no workspace {0}")]
     NotFound(String),
-    /// It runs, and what was asked needs it stopped.
-    #[error("workspace {0} has not stopped; fix: stop it first with `gitpod stop {0}`")]
-    StillRuns(String),
     /// It does not stop.
     #[error(
         "workspace {0} does not stop; fix: try `gitpod stop --now {0}`, or look into the logs of `gitpod up`"
@@ -27,6 +25,12 @@ pub(crate) enum WorkspaceError {
     /// The manager refused.
     #[error("cannot change the instance")]
     Manage(#[from] ManageError),
+    /// Its name cannot be used for files.
+    #[error("cannot find the files of the workspace")]
+    Content(#[from] ContentError),
+    /// A row names no instance.
+    #[error("the database names no instance")]
+    Name(#[from] IdError),
     /// Its logs or files could not be read or removed.
     #[error("cannot use the files of the workspace")]
     Files(#[from] std::io::Error),
@@ -36,11 +40,14 @@ impl WorkspaceError {
     fn code(&self) -> Code {
         match self {
             Self::NotFound(_) => Code::NotFound,
-            Self::StillRuns(_) => Code::FailedPrecondition,
             Self::DoesNotStop(_) => Code::DeadlineExceeded,
             Self::Invalid(_) => Code::InvalidArgument,
             Self::Store(StoreError::Full { .. }) => Code::ResourceExhausted,
-            Self::Store(_) | Self::Manage(_) | Self::Files(_) => Code::Internal,
+            Self::Store(_)
+            | Self::Manage(_)
+            | Self::Content(_)
+            | Self::Name(_)
+            | Self::Files(_) => Code::Internal,
         }
     }
 }

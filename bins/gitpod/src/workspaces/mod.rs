@@ -19,11 +19,11 @@ mod start;
 mod view;
 mod watch;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use gitpod_bridge::{SqliteStore, WorkspaceRecord, WorkspaceStore};
-use gitpod_lifecycle::Manager;
+use gitpod_lifecycle::process::{Layout, ProcessCluster};
+use gitpod_lifecycle::{Manager, WorkspaceName};
 use gitpod_routing::{MemoryProvider, WorkspaceId};
 use tokio::sync::broadcast;
 
@@ -46,11 +46,9 @@ struct Shared {
     manager: Manager,
     store: SqliteStore,
     routes: MemoryProvider,
-    /// Where workspaces keep their files and logs.
-    dir: PathBuf,
+    /// Knows where their files are, and how their limits are held.
+    cluster: ProcessCluster,
     events: broadcast::Sender<local::Event>,
-    /// How limits are held here, for `describe`.
-    limits: String,
 }
 
 /// How many events a watcher may fall behind before it is told to look anew.
@@ -61,17 +59,15 @@ impl Workspaces {
         manager: Manager,
         store: SqliteStore,
         routes: MemoryProvider,
-        dir: PathBuf,
-        limits: String,
+        cluster: ProcessCluster,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 manager,
                 store,
                 routes,
-                dir,
+                cluster,
                 events: broadcast::Sender::new(EVENTS),
-                limits,
             }),
         }
     }
@@ -111,16 +107,20 @@ impl Workspaces {
             content: Some(local::Content {
                 repository: definition.location,
                 branch: definition.branch.unwrap_or_default(),
-                path: self.content_dir(id).display().to_string(),
+                path: self
+                    .layout()
+                    .content(&WorkspaceName::from(id))?
+                    .display()
+                    .to_string(),
                 ready: false,
             }),
-            limits: self.shared.limits.clone(),
             ..local::DescribeResponse::default()
         };
         if let Some(row) = record.latest.filter(|row| !row.is_stopped())
             && let Ok(described) = self.shared.manager.describe(&row.id).await
         {
             view::add_live(&mut answer, &described);
+            answer.limits = self.shared.cluster.limits(&row.id).unwrap_or_default();
         }
         Ok(answer)
     }
@@ -140,7 +140,7 @@ impl Workspaces {
         workspace
     }
 
-    fn content_dir(&self, id: &WorkspaceId) -> PathBuf {
-        self.shared.dir.join(id.as_str()).join("content")
+    fn layout(&self) -> &Layout {
+        &self.shared.cluster.settings().layout
     }
 }

@@ -15,7 +15,8 @@ impl Workspaces {
             match self.shared.manager.describe(&row.id).await {
                 Ok(_) => {}
                 Err(ManageError::NotFound(_)) => {
-                    self.mark_stopped(&row.id, "it ended with an earlier `gitpod up`").await?;
+                    self.mark_stopped(&row.id, "it ended with an earlier `gitpod up`")
+                        .await?;
                 }
                 Err(why) => return Err(why.into()),
             }

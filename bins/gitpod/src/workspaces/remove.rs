@@ -37,7 +37,7 @@ impl Workspaces {
         self.stop(id, StopPolicy::Immediately).await?;
         let name = WorkspaceName::from(id);
         self.shared.manager.delete_content(&name).await?;
-        remove_dir(&self.shared.dir.join(id.as_str())).await?;
+        remove_dir(&self.layout().workspace(&name)?).await?;
         self.shared.store.delete_workspace(id).await?;
         self.shared.routes.remove(id);
         Ok(())

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use futures_util::Stream;
-use gitpod_lifecycle::StopPolicy;
+use gitpod_lifecycle::{StopPolicy, WorkspaceName};
 use gitpod_routing::WorkspaceId;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
@@ -82,8 +82,12 @@ impl workspaces_server::Workspaces for Workspaces {
         let request = request.into_inner();
         let id = parse(&request.workspace_id)?;
         let workspace = self.get(&id).await?;
-        let dir = self.shared.dir.join(id.as_str());
-        let dir = dir.join("logs").join(&workspace.instance_id);
+        let instance = workspace
+            .instance_id
+            .parse()
+            .map_err(WorkspaceError::from)?;
+        let dir = self.layout().logs(&WorkspaceName::from(&id), &instance);
+        let dir = dir.map_err(WorkspaceError::from)?;
         let task = Some(request.task).filter(|task| !task.is_empty());
         let (sender, receiver) = mpsc::channel(QUEUE);
         let logs = TaskLogs::new(dir, task);

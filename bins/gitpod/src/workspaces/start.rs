@@ -57,7 +57,8 @@ impl Workspaces {
         self.shared.store.create_instance(row).await?;
         let spec = spec(id, &instance, definition)?;
         if let Err(why) = self.shared.manager.start(spec).await {
-            self.mark_stopped(&instance, "it could not be started").await?;
+            self.mark_stopped(&instance, "it could not be started")
+                .await?;
             return Err(why.into());
         }
         Ok(instance)

@@ -1,7 +1,7 @@
 //! Telling routing and watchers what happens.
 
 use gitpod_bridge::{Heard, Subscription as Announcements};
-use gitpod_lifecycle::{ContentProgress, StatusUpdate, Subscription};
+use gitpod_lifecycle::{Activity, ContentProgress, StatusUpdate, Subscription, UpdatePhase};
 use gitpod_routing::WorkspaceId;
 
 use super::{Workspaces, route};
@@ -20,7 +20,10 @@ pub(crate) async fn follow_manager(
     loop {
         tokio::select! {
             update = updates.next() => match update {
-                Some(Ok(update)) => route::tell(&workspaces.shared.routes, &update),
+                Some(Ok(update)) => {
+                    route::tell(&workspaces.shared.routes, &update);
+                    workspaces.count_start_as_use(&update).await;
+                }
                 Some(Err(_lagged)) => workspaces.tell_routes().await,
                 None => return,
             },
@@ -73,6 +76,23 @@ impl Workspaces {
                 }
             }
             Err(why) => tracing::warn!(%why, "cannot list instances"),
+        }
+    }
+
+    /// Whoever starts a workspace uses it: its time without use begins when it runs,
+    /// not when somebody first opens it.
+    async fn count_start_as_use(&self, update: &StatusUpdate) {
+        let fresh =
+            update.phase == UpdatePhase::Running && update.conditions.first_user_activity.is_none();
+        if !fresh {
+            return;
+        }
+        let Ok(instance) = update.id.parse() else {
+            return;
+        };
+        let manager = &self.shared.manager;
+        if let Err(why) = manager.mark_active(&instance, Activity::FirstUse).await {
+            tracing::warn!(%instance, %why, "start is not recorded as use");
         }
     }
 

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -12,31 +13,31 @@ use tempfile::TempDir;
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub fn gitpod() -> Command {
+pub(crate) fn gitpod() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gitpod"));
     command.env_remove("GITPOD_STATE_DIR").stdin(Stdio::null());
     command
 }
 
 /// `gitpod up`, ended with its workspaces when dropped.
-pub struct Up {
+pub(crate) struct Up {
     child: Child,
-    pub stdout: BufReader<ChildStdout>,
-    pub ready: Value,
-    pub dir: TempDir,
+    lines: Arc<Mutex<Vec<Value>>>,
+    pub(crate) ready: Value,
+    pub(crate) dir: TempDir,
 }
 
 impl Up {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(&[])
     }
 
-    pub fn with(args: &[&str]) -> Self {
+    pub(crate) fn with(args: &[&str]) -> Self {
         Self::at(tempfile::tempdir().unwrap(), args)
     }
 
     /// On a state directory that an earlier `up` may have used.
-    pub fn at(dir: TempDir, args: &[&str]) -> Self {
+    pub(crate) fn at(dir: TempDir, args: &[&str]) -> Self {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -69,29 +70,30 @@ impl Up {
         assert_eq!(ready["event"], "ready");
         Self {
             child,
-            stdout,
+            lines: collect(stdout),
             ready,
             dir,
         }
     }
 
-    pub fn state_dir(&self) -> PathBuf {
+    pub(crate) fn state_dir(&self) -> PathBuf {
         self.dir.path().join("state")
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    /// What it has printed after `ready`.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.lines.lock().unwrap().clone()
     }
 
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         self.ready["http"].as_str().unwrap()
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("up.log")).unwrap()
     }
 
-    pub fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         gitpod()
             .env("GITPOD_STATE_DIR", self.state_dir())
             .args(args)
@@ -100,7 +102,7 @@ impl Up {
     }
 
     /// The JSON that a command prints, which must succeed.
-    pub fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         let output = self.run(args);
         assert!(
             output.status.success(),
@@ -112,23 +114,23 @@ impl Up {
     }
 
     /// Starts a workspace and waits until it runs.
-    pub fn start(&self, what: &Path) -> Workspace {
+    pub(crate) fn start(&self, what: &Path) -> Workspace {
         Workspace(self.json(&["start", what.to_str().unwrap(), "-o", "json"]))
     }
 
-    pub fn describe(&self, id: &str) -> Value {
+    pub(crate) fn describe(&self, id: &str) -> Value {
         self.json(&["describe", id, "-o", "json"])
     }
 
     /// Ends as by Ctrl-C and gives the state directory back.
-    pub fn stop(mut self) -> TempDir {
+    pub(crate) fn stop(mut self) -> TempDir {
         self.signal("INT");
         assert!(self.child.wait().unwrap().success());
         std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
     }
 
     /// Ends without any chance to clean up, and gives the state directory back.
-    pub fn kill(mut self) -> TempDir {
+    pub(crate) fn kill(mut self) -> TempDir {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
@@ -141,7 +143,7 @@ impl Up {
     }
 
     /// One request to `host`, over a connection of its own.
-    pub fn request(&self, host: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+    pub(crate) fn request(&self, host: &str, path: &str, headers: &[(&str, &str)]) -> Response {
         let mut stream = TcpStream::connect(self.address()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
@@ -155,7 +157,7 @@ impl Up {
     }
 
     /// Asks again until the answer is as `wanted`: programs take a moment to listen.
-    pub fn request_until(
+    pub(crate) fn request_until(
         &self,
         workspace: &Workspace,
         port: u16,
@@ -172,10 +174,23 @@ impl Up {
         }
     }
 
-    pub fn owner_request(&self, workspace: &Workspace, port: u16, path: &str) -> Response {
+    pub(crate) fn owner_request(&self, workspace: &Workspace, port: u16, path: &str) -> Response {
         let token = [("x-gitpod-owner-token", workspace.token())];
         self.request(&workspace.host(port), path, &token)
     }
+}
+
+/// Reads lines as they come, so that their writer never waits.
+fn collect(stdout: BufReader<ChildStdout>) -> Arc<Mutex<Vec<Value>>> {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let read = Arc::clone(&lines);
+    std::thread::spawn(move || {
+        for line in stdout.lines().map_while(Result::ok) {
+            let event = serde_json::from_str(&line).unwrap();
+            read.lock().unwrap().push(event);
+        }
+    });
+    lines
 }
 
 impl Drop for Up {
@@ -188,41 +203,41 @@ impl Drop for Up {
 }
 
 /// What `gitpod start -o json` said.
-pub struct Workspace(pub Value);
+pub(crate) struct Workspace(pub(crate) Value);
 
 impl Workspace {
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         self.0["id"].as_str().unwrap()
     }
 
-    pub fn token(&self) -> &str {
+    pub(crate) fn token(&self) -> &str {
         self.0["owner_token"].as_str().unwrap()
     }
 
-    pub fn host(&self, port: u16) -> String {
+    pub(crate) fn host(&self, port: u16) -> String {
         format!("{port}-{}.ws.localhost", self.id())
     }
 
-    pub fn ide_host(&self) -> String {
+    pub(crate) fn ide_host(&self) -> String {
         format!("{}.ws.localhost", self.id())
     }
 }
 
-pub struct Response(pub String);
+pub(crate) struct Response(pub(crate) String);
 
 impl Response {
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         let status = self.0.split(' ').nth(1).unwrap_or("0");
         status.parse().unwrap_or(0)
     }
 
-    pub fn body(&self) -> &str {
+    pub(crate) fn body(&self) -> &str {
         self.0.split_once("\r\n\r\n").map_or("", |(_, body)| body)
     }
 }
 
 /// A git repository with these files, committed.
-pub fn repository(files: &[(&str, &str)]) -> TempDir {
+pub(crate) fn repository(files: &[(&str, &str)]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     git(dir.path(), &["init", "--quiet", "--initial-branch", "main"]);
     for (name, text) in files {
@@ -240,8 +255,15 @@ fn git(dir: &Path, args: &[&str]) {
     assert!(status.unwrap().success(), "git {args:?}");
 }
 
+/// A port that nobody uses at the moment: tests run side by side, and where there is
+/// no network of their own for workspaces they share this machine's.
+pub(crate) fn free_port() -> u16 {
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    holder.local_addr().unwrap().port()
+}
+
 /// Waits until `done`, or fails with `what`.
-pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let give_up = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < give_up, "{what}");
@@ -250,14 +272,14 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 /// Path of a helper program of the tests.
-pub fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../testdata/programs")
         .join(name)
 }
 
 /// Whether this test must not skip: so in CI, and under `cargo xtask test`.
-pub fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     let required =
         std::env::var_os("GITPOD_TEST_REQUIRE").is_some() || std::env::var_os("CI").is_some();
     assert!(!required, "{why}");

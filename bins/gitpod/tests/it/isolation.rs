@@ -1,25 +1,26 @@
 //! Workspaces do not meet, and strangers do not get in.
 
-use crate::harness::{Up, repository, wait_until};
+use crate::harness::{Up, free_port, repository, wait_until};
 
-fn web(text: &str) -> String {
-    format!("tasks:\n  - command: echo {text} > index.html && exec python3 -m http.server 3000\n")
+fn web(text: &str, port: u16) -> String {
+    format!("tasks:\n  - command: echo {text} > index.html && exec python3 -m http.server {port}\n")
 }
 
 #[test]
 fn two_workspaces_on_one_port_never_see_each_others_traffic() {
     let up = Up::new();
-    let one = repository(&[(".gitpod.yml", &web("one"))]);
-    let two = repository(&[(".gitpod.yml", &web("two"))]);
+    let port = free_port();
+    let one = repository(&[(".gitpod.yml", &web("one", port))]);
+    let two = repository(&[(".gitpod.yml", &web("two", port))]);
     let first = up.start(one.path());
-    up.request_until(&first, 3000, |answer| answer.body().trim() == "one");
+    up.request_until(&first, port, |answer| answer.body().trim() == "one");
     let second = up.start(two.path());
 
     for _ in 0..20 {
-        assert_eq!(up.owner_request(&first, 3000, "/").body().trim(), "one");
+        assert_eq!(up.owner_request(&first, port, "/").body().trim(), "one");
         // Where workspaces share the machine's network only one of them can have
         // the port; the other one's visitors must not land there.
-        let answer = up.owner_request(&second, 3000, "/");
+        let answer = up.owner_request(&second, port, "/");
         assert!(
             answer.status() == 404 || answer.body().trim() == "two",
             "{}",
@@ -28,7 +29,7 @@ fn two_workspaces_on_one_port_never_see_each_others_traffic() {
     }
 
     assert!(up.run(&["stop", first.id()]).status.success());
-    let answer = up.owner_request(&first, 3000, "/");
+    let answer = up.owner_request(&first, port, "/");
     assert_ne!(answer.status(), 200);
 }
 
@@ -50,9 +51,10 @@ fn port_of_a_program_outside_the_workspace_is_not_routed() {
 #[test]
 fn no_route_of_a_private_workspace_answers_without_token() {
     let up = Up::new();
-    let repo = repository(&[(".gitpod.yml", &web("secret"))]);
+    let port = free_port();
+    let repo = repository(&[(".gitpod.yml", &web("secret", port))]);
     let workspace = up.start(repo.path());
-    up.request_until(&workspace, 3000, |answer| answer.status() == 200);
+    up.request_until(&workspace, port, |answer| answer.status() == 200);
     let paths = [
         "/",
         "/_supervisor/",
@@ -67,7 +69,7 @@ fn no_route_of_a_private_workspace_answers_without_token() {
         "/health",
     ];
     let wrong = [("x-gitpod-owner-token", "wrong")];
-    for host in [workspace.ide_host(), workspace.host(3000)] {
+    for host in [workspace.ide_host(), workspace.host(port)] {
         for path in paths {
             let without = up.request(&host, path, &[]);
             assert_eq!(without.status(), 401, "{host}{path}");
@@ -81,16 +83,20 @@ fn no_route_of_a_private_workspace_answers_without_token() {
 #[test]
 fn public_port_answers_everybody_and_the_rest_stays_private() {
     let up = Up::new();
+    let port = free_port();
     let yml = format!(
-        "{}ports:\n  - port: 3000\n    visibility: public\n",
-        web("open")
+        "{}ports:\n  - port: {port}\n    visibility: public\n",
+        web("open", port)
     );
     let repo = repository(&[(".gitpod.yml", &yml)]);
     let workspace = up.start(repo.path());
 
     wait_until("the port opens", || {
-        up.request(&workspace.host(3000), "/", &[]).status() == 200
+        up.request(&workspace.host(port), "/", &[]).status() == 200
     });
     assert_eq!(up.request(&workspace.ide_host(), "/", &[]).status(), 401);
-    assert_eq!(up.request(&workspace.host(3001), "/", &[]).status(), 401);
+    assert_eq!(
+        up.request(&workspace.host(port ^ 1), "/", &[]).status(),
+        401
+    );
 }

@@ -2,14 +2,22 @@
 
 use std::process::Command;
 
-use crate::harness::{Up, Workspace, repository, wait_until};
+use crate::harness::{Up, Workspace, free_port, repository, wait_until};
 
-const WEB: &str = "tasks:\n  - name: web\n    command: exec python3 -m http.server 3000\nports:\n  - port: 3000\n    visibility: private\n    name: web\n";
+fn web(port: u16) -> String {
+    format!(
+        "tasks:\n  - name: web\n    command: exec python3 -m http.server {port}\nports:\n  - port: {port}\n    visibility: private\n    name: web\n"
+    )
+}
 
 #[test]
 fn repository_becomes_a_workspace_that_answers_at_its_own_hostname() {
     let up = Up::new();
-    let repo = repository(&[(".gitpod.yml", WEB), ("hello.txt", "hello from git\n")]);
+    let web_port = free_port();
+    let repo = repository(&[
+        (".gitpod.yml", &web(web_port)),
+        ("hello.txt", "hello from git\n"),
+    ]);
     let workspace = up.start(repo.path());
 
     assert_eq!(workspace.0["phase"], "running");
@@ -18,9 +26,9 @@ fn repository_becomes_a_workspace_that_answers_at_its_own_hostname() {
         workspace.0["url"],
         format!("http://{}.ws.localhost:{port}/", workspace.id())
     );
-    assert_eq!(workspace.0["ports"][0]["port"], 3000);
-    up.request_until(&workspace, 3000, |answer| answer.status() == 200);
-    let answer = up.owner_request(&workspace, 3000, "/hello.txt");
+    assert_eq!(workspace.0["ports"][0]["port"], web_port);
+    up.request_until(&workspace, web_port, |answer| answer.status() == 200);
+    let answer = up.owner_request(&workspace, web_port, "/hello.txt");
     assert_eq!(answer.body(), "hello from git\n");
 }
 
@@ -127,13 +135,14 @@ fn end_of_up_ends_its_workspaces_and_the_next_one_knows_them() {
 #[test]
 fn workspace_survives_the_violent_end_of_up() {
     let up = Up::new();
-    let repo = repository(&[(".gitpod.yml", WEB)]);
+    let port = free_port();
+    let repo = repository(&[(".gitpod.yml", &web(port))]);
     let workspace = up.start(repo.path());
-    up.request_until(&workspace, 3000, |answer| answer.status() == 200);
+    up.request_until(&workspace, port, |answer| answer.status() == 200);
     let dir = up.kill();
 
     let up = Up::at(dir, &[]);
-    let answer = up.request_until(&workspace, 3000, |answer| answer.status() == 200);
+    let answer = up.request_until(&workspace, port, |answer| answer.status() == 200);
     assert_eq!(answer.status(), 200);
     assert_eq!(up.describe(workspace.id())["phase"], "running");
 }
@@ -149,4 +158,28 @@ fn logs_show_what_tasks_print() {
         let output = up.run(&["logs", workspace.id()]);
         String::from_utf8_lossy(&output.stdout).contains("hello from a task")
     });
+}
+
+#[test]
+fn up_prints_a_line_for_each_event_and_no_token() {
+    let up = Up::new();
+    let repo = repository(&[]);
+    let workspace = up.start(repo.path());
+    assert!(up.run(&["stop", workspace.id()]).status.success());
+
+    let phases = || -> Vec<String> {
+        let of_workspace = |event: &serde_json::Value| {
+            (event["event"] == "workspace" && event["id"] == workspace.id())
+                .then(|| event["phase"].as_str().unwrap().to_owned())
+        };
+        let mut phases: Vec<_> = up.events().iter().filter_map(of_workspace).collect();
+        phases.dedup();
+        phases
+    };
+    wait_until("the stop is told", || {
+        phases().last().is_some_and(|phase| phase == "stopped")
+    });
+    assert!(phases().contains(&"running".to_owned()), "{:?}", phases());
+    let told = serde_json::to_string(&up.events()).unwrap();
+    assert!(!told.contains(workspace.token()));
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::harness::{Up, program, repository, skip};
+use crate::harness::{Up, free_port, program, repository, skip};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn node_websocket_echo_answers_through_the_proxy() {
@@ -10,18 +10,19 @@ async fn node_websocket_echo_answers_through_the_proxy() {
         return skip("GITPOD_TEST_NODE_MODULES does not name a folder with the npm package `ws`");
     };
     let up = Up::new();
+    let port = free_port();
     let script = program("ws-echo.mjs").canonicalize().unwrap();
     // ES modules do not look at NODE_PATH, so the program is run beside its modules.
     let yml = format!(
-        "tasks:\n  - command: |\n      ln -s {} node_modules\n      cp {} .\n      exec node ws-echo.mjs 3000\n",
+        "tasks:\n  - command: |\n      ln -s {} node_modules\n      cp {} .\n      exec node ws-echo.mjs {port}\n",
         std::path::Path::new(&modules).display(),
         script.display()
     );
     let repo = repository(&[(".gitpod.yml", &yml)]);
     let workspace = up.start(repo.path());
-    up.request_until(&workspace, 3000, |answer| answer.status() == 426);
+    up.request_until(&workspace, port, |answer| answer.status() == 426);
 
-    let echoed = echo(&up, &workspace.host(3000), workspace.token()).await;
+    let echoed = echo(&up, &workspace.host(port), workspace.token()).await;
 
     assert_eq!(echoed, "hello through the proxy");
 }

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use crate::harness::{Up, program, repository};
+use crate::harness::{Up, free_port, program, repository};
 
 #[test]
 fn owner_token_never_reaches_the_workspace_logs_arguments_or_error_pages() {
     let up = Up::new();
+    let port = free_port();
     let yml = format!(
-        "tasks:\n  - command: env; exec python3 {} 3000\n",
+        "tasks:\n  - command: env; exec python3 {} {port}\n",
         program("web.py").canonicalize().unwrap().display()
     );
     let repo = repository(&[(".gitpod.yml", &yml)]);
@@ -20,14 +21,14 @@ fn owner_token_never_reaches_the_workspace_logs_arguments_or_error_pages() {
     );
     let cookie = format!("mine=1; {cookie_name}={token}; other=2");
 
-    up.request_until(&workspace, 3000, |answer| answer.status() == 200);
+    up.request_until(&workspace, port, |answer| answer.status() == 200);
     // `/headers` answers with the head that the program received.
-    let by_header = up.owner_request(&workspace, 3000, "/headers");
-    let by_cookie = up.request(&workspace.host(3000), "/headers", &[("Cookie", &cookie)]);
+    let by_header = up.owner_request(&workspace, port, "/headers");
+    let by_cookie = up.request(&workspace.host(port), "/headers", &[("Cookie", &cookie)]);
     assert_eq!((by_header.status(), by_cookie.status()), (200, 200));
     assert!(by_cookie.body().contains("mine=1"), "{}", by_cookie.0);
     assert!(by_cookie.body().contains("other=2"), "{}", by_cookie.0);
-    let refused = up.owner_request(&workspace, 3999, "/");
+    let refused = up.owner_request(&workspace, free_port(), "/");
 
     for answer in [&by_header, &by_cookie, &refused] {
         assert!(!answer.0.contains(token), "{}", answer.0);
