@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, select_all};
+use gitpod_lifecycle::gitpod_yml::{Ignored, Problem};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_stream::wrappers::WatchStream;
@@ -104,22 +105,24 @@ pub(crate) fn tasks_json(workspace: &Workspace) -> Value {
 
 /// What became of `.gitpod.yml`: `state` is `absent`, `read` or `broken`.
 pub(crate) fn file_json(workspace: &Workspace) -> Value {
+    let ignored: Vec<Value> = workspace.file.ignored().iter().map(ignored_json).collect();
     match &workspace.file {
         FileState::Absent => json!({"state": "absent"}),
-        FileState::Read(file) => {
-            let ignored = file.ignored.iter().map(|it| {
-                json!({"key": it.key, "line": it.line, "column": it.column, "reason": it.because.to_string()})
-            });
-            json!({"state": "read", "ignored": ignored.collect::<Vec<_>>()})
-        }
+        FileState::Read(_) => json!({"state": "read", "ignored": ignored}),
         FileState::Broken(error) => {
-            let problems = error.problems.iter().map(|it| {
-                json!({"path": it.path, "line": it.line, "column": it.column, "message": it.message, "fix": it.fix})
-            });
-            json!({"state": "broken", "problems": problems.collect::<Vec<_>>()})
+            let problems: Vec<Value> = error.problems.iter().map(problem_json).collect();
+            json!({"state": "broken", "problems": problems, "ignored": ignored})
         }
-        FileState::Unreadable(error) => json!({"state": "broken", "problems": [
+        FileState::Unreadable(error) => json!({"state": "broken", "ignored": ignored, "problems": [
             {"path": "", "line": 1, "column": 1, "message": error, "fix": "make the file readable"}
         ]}),
     }
+}
+
+fn ignored_json(it: &Ignored) -> Value {
+    json!({"key": it.key, "line": it.line, "column": it.column, "reason": it.because.to_string()})
+}
+
+fn problem_json(it: &Problem) -> Value {
+    json!({"path": it.path, "line": it.line, "column": it.column, "message": it.message, "fix": it.fix})
 }

@@ -83,7 +83,7 @@ impl<'a> Home<'a> {
             editor: workspace.ide.as_ref().map(|ide| ide.name.as_str()),
             problems,
             unreadable,
-            ignored: workspace.file.read().map_or(&[], |file| &file.ignored),
+            ignored: workspace.file.ignored(),
             absent: matches!(workspace.file, FileState::Absent),
         }
     }

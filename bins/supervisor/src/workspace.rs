@@ -3,7 +3,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use gitpod_lifecycle::gitpod_yml::{self, GitpodYml, GitpodYmlError};
+use gitpod_lifecycle::gitpod_yml::{self, GitpodYml, GitpodYmlError, Ignored};
 use rustix::fs::{Mode, OFlags};
 use tokio::sync::watch;
 
@@ -72,6 +72,17 @@ impl FileState {
         match self {
             Self::Read(file) => Some(file),
             _ => None,
+        }
+    }
+}
+
+impl FileState {
+    /// What the file says in vain.
+    pub(crate) fn ignored(&self) -> &[Ignored] {
+        match self {
+            Self::Read(file) => &file.ignored,
+            Self::Broken(error) => &error.ignored,
+            Self::Absent | Self::Unreadable(_) => &[],
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::MAX_BYTES;
+use super::{Ignored, MAX_BYTES};
 
 /// A `.gitpod.yml` that cannot be used, with everything that is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -9,12 +9,15 @@ use super::MAX_BYTES;
 pub struct GitpodYmlError {
     /// What is wrong, in the order of the file; never empty.
     pub problems: Vec<Problem>,
+    /// What has no effect either: a misspelt key is often part of the trouble.
+    pub ignored: Vec<Ignored>,
 }
 
 impl From<Problem> for GitpodYmlError {
     fn from(problem: Problem) -> Self {
         Self {
             problems: vec![problem],
+            ignored: Vec::new(),
         }
     }
 }

@@ -22,6 +22,7 @@ impl Reader {
             .sort_by_key(|problem| (problem.line, problem.column));
         Err(GitpodYmlError {
             problems: self.problems,
+            ignored: self.ignored,
         })
     }
 

@@ -236,6 +236,12 @@ fn all_mistakes_are_reported_at_once_in_the_order_of_the_file() {
 }
 
 #[test]
+fn misspelt_keys_are_reported_beside_mistakes() {
+    let error = parse("tasks: [{comand: x}]\nports: 1\n").unwrap_err();
+    assert_eq!((error.problems.len(), error.ignored.len()), (1, 1));
+}
+
+#[test]
 fn empty_and_odd_but_valid_files_are_read() {
     for text in [
         "",
