@@ -1,9 +1,7 @@
 //! One method per call.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::{Stream, stream};
 use gitpod_routing::{Admission, InstanceId};
 use jiff::fmt::temporal::DateTimePrinter;
 use tonic::{Request, Response, Status, async_trait};
@@ -12,16 +10,14 @@ use super::convert::{filter_of, is_label, port_number, port_of, spec_of};
 use super::error::{Invalid, unknown};
 use super::generated::wsman::workspace_manager_server::WorkspaceManager;
 use super::generated::wsman::{self as wire, AdmissionLevel, StopWorkspacePolicy, TimeoutType};
-use super::policy::Policy;
+use super::policy::{Policy, ResourceClass};
+use super::updates::{Updates, updates};
 use crate::condition::ConditionType;
 use crate::duration::GoDuration;
 use crate::facts::Maintenance;
 use crate::phase::Phase;
 use crate::reconcile::{Activity, Description, ManageError, Manager, StopPolicy, TimeoutKind};
 use crate::status::Status as Recorded;
-use crate::status::publish::MetadataFilter;
-use crate::status::update::StatusUpdate;
-use crate::subscribe::Subscription;
 
 /// Answers calls.
 #[derive(Clone, Debug)]
@@ -270,7 +266,7 @@ impl WorkspaceManager for Handler {
     ) -> Answer<wire::DescribeClusterResponse> {
         let mut classes = self.policy.classes.clone();
         classes.sort_by(|a, b| a.id.cmp(&b.id));
-        let wire_class = |class: super::ResourceClass| wire::WorkspaceClass {
+        let wire_class = |class: ResourceClass| wire::WorkspaceClass {
             id: class.id,
             display_name: class.display_name,
             description: class.description,
@@ -288,40 +284,4 @@ fn last_activity(status: &Recorded) -> String {
     let seconds = DateTimePrinter::new().precision(Some(0));
     let text = |time| seconds.timestamp_to_string(&time);
     status.last_activity.map(text).unwrap_or_default()
-}
-
-/// What [`subscribe`](WorkspaceManager::subscribe) answers.
-pub(super) type Updates =
-    Pin<Box<dyn Stream<Item = Result<wire::SubscribeResponse, Status>> + Send>>;
-
-/// What passes `filter`, until the client goes, is too slow, or the manager ends.
-///
-/// It does not keep the manager alive. One that is too slow is told so at once
-/// (Q21): what it missed is lost, so that it must list again anyway.
-fn updates(subscription: Subscription<StatusUpdate>, filter: MetadataFilter) -> Updates {
-    Box::pin(stream::unfold(Some((subscription, filter)), next_update))
-}
-
-type Listening = Option<(Subscription<StatusUpdate>, MetadataFilter)>;
-
-async fn next_update(
-    listening: Listening,
-) -> Option<(Result<wire::SubscribeResponse, Status>, Listening)> {
-    let (mut subscription, filter) = listening?;
-    loop {
-        match subscription.next().await? {
-            Ok(update) if filter.matches(&update.metadata) => {
-                let response = wire::SubscribeResponse {
-                    status: Some(update.into()),
-                    ..Default::default()
-                };
-                return Some((Ok(response), Some((subscription, filter))));
-            }
-            Ok(_) => {}
-            Err(lagged) => {
-                let text = format!("{lagged}; list the workspaces and subscribe again");
-                return Some((Err(Status::resource_exhausted(text)), None));
-            }
-        }
-    }
 }

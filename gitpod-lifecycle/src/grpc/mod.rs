@@ -31,6 +31,7 @@ mod handler;
 mod policy;
 mod secret;
 mod service;
+mod updates;
 
 pub use self::policy::{Images, Initializers, Policy, ResourceClass};
 pub use self::service::WorkspaceManagerService;

@@ -1,5 +1,7 @@
 //! What one installation takes.
 
+use std::collections::BTreeMap;
+
 use super::error::Invalid;
 
 /// What one installation takes.
@@ -86,6 +88,8 @@ pub struct ResourceClass {
     pub credits_per_minute: f32,
     /// Most bytes of content; no limit if absent.
     pub storage_quota: Option<u64>,
+    /// Annotations that its instances get, over those of their creators.
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl ResourceClass {
@@ -120,6 +124,13 @@ impl ResourceClass {
     #[must_use]
     pub fn with_storage_quota(mut self, bytes: u64) -> Self {
         self.storage_quota = Some(bytes);
+        self
+    }
+
+    /// With an annotation for its instances.
+    #[must_use]
+    pub fn with_annotation(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.annotations.insert(key.into(), value.into());
         self
     }
 }

@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test"
+    clippy::too_many_lines,
+    reason = "tests: tables, and what is built in one piece"
 )]
 
 mod change;

@@ -120,7 +120,9 @@ async fn second_instance_of_a_workspace_is_refused_until_the_first_has_stopped()
 #[tokio::test]
 async fn class_that_is_not_there_becomes_the_default_one() {
     let classes = vec![
-        ResourceClass::new("large", "Large").with_storage_quota(2 << 30),
+        ResourceClass::new("large", "Large")
+            .with_storage_quota(2 << 30)
+            .with_annotation("team", "of the class"),
         ResourceClass::new(ResourceClass::DEFAULT, "Standard"),
     ];
     let mut policy = Policy::default();
@@ -138,6 +140,12 @@ async fn class_that_is_not_there_becomes_the_default_one() {
         let id = id.parse().unwrap();
         let spec = system.manager.describe(&id).await.unwrap().record.spec;
         assert_eq!((&*spec.class, spec.storage_quota), (expected, quota));
+        let team = if quota.is_some() {
+            "of the class"
+        } else {
+            "blue"
+        };
+        assert_eq!(spec.annotations["team"], team);
     }
 }
 

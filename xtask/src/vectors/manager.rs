@@ -16,6 +16,7 @@ mod cluster;
 mod input;
 mod lifecycle;
 mod phase;
+mod rpc;
 mod small;
 mod timeout;
 mod wire;
@@ -38,6 +39,7 @@ pub(crate) fn replay(group: &str, fixtures: &Value, case: &Value) -> Option<Outc
         "subscriber_event" => small::subscriber_event,
         "controller_event" => small::controller_event,
         "metrics" => small::metrics,
+        "rpc" => return Some(rpc::replay(fixtures, case)),
         _ => return None,
     };
     Some(outcome(replay, fixtures, case))

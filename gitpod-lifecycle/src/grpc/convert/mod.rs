@@ -1,7 +1,9 @@
 //! Between what is on the wire and what the manager knows.
 
+mod content;
 mod initializer;
 mod label;
+mod number;
 mod start;
 mod status;
 

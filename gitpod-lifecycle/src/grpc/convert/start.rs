@@ -15,7 +15,7 @@ use crate::grpc::generated::wsman::{
     AdmissionLevel, EnvironmentVariable, PortProtocol, PortVisibility, StartWorkspaceRequest,
     StartWorkspaceSpec, WorkspaceFeatureFlag, WorkspaceMetadata, WorkspaceType,
 };
-use crate::grpc::policy::{Images, Policy};
+use crate::grpc::policy::{Images, Policy, ResourceClass};
 use crate::spec::{
     EnvVar, GitIdentity, Image, PortSpec, Spec, SpecTimeouts, WorkspaceKind, WorkspaceName,
 };
@@ -53,7 +53,7 @@ pub(in crate::grpc) fn spec_of(
         return Err(Invalid::missing("spec.ide_image"));
     }
     spec.content = content_of(initializer, policy.initializers)?;
-    spec.annotations = annotations_of(&metadata, &asked.feature_flags);
+    spec.annotations = annotations_of(&metadata, class, &asked.feature_flags);
     spec.owner = metadata.owner;
     take_rest(&mut spec, asked);
     Ok(spec)
@@ -224,9 +224,15 @@ fn may_be_set(name: &str) -> bool {
     !name.starts_with("GITPOD_") || OF_USERS.contains(&name)
 }
 
-/// The creator's notes, and what feature flags stand for. Unknown flags are ignored.
-fn annotations_of(metadata: &WorkspaceMetadata, flags: &[i32]) -> BTreeMap<String, String> {
-    let notes = metadata.annotations.iter();
+/// The creator's notes, then those of the class, then what feature flags stand
+/// for. Unknown flags are ignored.
+fn annotations_of(
+    metadata: &WorkspaceMetadata,
+    class: Option<&ResourceClass>,
+    flags: &[i32],
+) -> BTreeMap<String, String> {
+    let of_class = class.into_iter().flat_map(|class| &class.annotations);
+    let notes = metadata.annotations.iter().chain(of_class);
     let mut all: BTreeMap<_, _> = notes
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();

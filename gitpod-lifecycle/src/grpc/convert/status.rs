@@ -1,53 +1,15 @@
 //! A status as it is on the wire, and back.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::grpc::generated::contentservice;
 use crate::grpc::generated::wsman::{self, workspace_metadata};
 use crate::status::update::{
-    StatusUpdate, UpdateAdmission, UpdateAuth, UpdateBool, UpdateConditions, UpdateImageInfo,
-    UpdateKind, UpdateMetadata, UpdatePhase, UpdatePort, UpdateProtocol, UpdateRuntime, UpdateSpec,
-    UpdateVisibility, UpdateVolumeSnapshot,
+    StatusUpdate, UpdateAuth, UpdateConditions, UpdateImageInfo, UpdateMetadata, UpdatePort,
+    UpdateRuntime, UpdateSpec, UpdateVolumeSnapshot,
 };
-use crate::status::{GitStatus, InitializerMetric, InitializerMetrics};
 use crate::token::Token;
-
-/// Makes the two directions between an enum of ours and its number.
-macro_rules! numbered {
-    ($ours:ident, $wire:ident: $($own:ident = $other:ident),+) => {
-        impl From<$ours> for i32 {
-            fn from(value: $ours) -> Self {
-                match value {
-                    $($ours::$own => wsman::$wire::$other.into(),)+
-                    $ours::Other(number) => number,
-                }
-            }
-        }
-
-        impl From<i32> for $ours {
-            fn from(number: i32) -> Self {
-                match wsman::$wire::try_from(number) {
-                    $(Ok(wsman::$wire::$other) => Self::$own,)+
-                    Err(_) => Self::Other(number),
-                }
-            }
-        }
-    };
-}
-
-numbered!(UpdateKind, WorkspaceType: Regular = Regular, Prebuild = Prebuild, ImageBuild = Imagebuild);
-numbered!(UpdateVisibility, PortVisibility: Private = Private, Public = Public);
-numbered!(UpdateProtocol, PortProtocol: Http = Http, Https = Https);
-numbered!(UpdateBool, WorkspaceConditionBool: False = False, True = True, Empty = Empty);
-numbered!(UpdateAdmission, AdmissionLevel: OwnerOnly = AdmitOwnerOnly, Everyone = AdmitEveryone);
-numbered!(
-    UpdatePhase, WorkspacePhase:
-    Unknown = Unknown, Pending = Pending, Creating = Creating, Initializing = Initializing,
-    Running = Running, Stopping = Stopping, Stopped = Stopped, Interrupted = Interrupted
-);
 
 impl From<StatusUpdate> for wsman::WorkspaceStatus {
     fn from(update: StatusUpdate) -> Self {
@@ -259,82 +221,6 @@ impl From<wsman::WorkspaceAuthentication> for UpdateAuth {
         Self {
             admission: auth.admission.into(),
             owner_token: token.map(Token::from),
-        }
-    }
-}
-
-impl From<GitStatus> for contentservice::GitStatus {
-    fn from(git: GitStatus) -> Self {
-        Self {
-            branch: git.branch,
-            latest_commit: git.latest_commit,
-            uncommited_files: git.uncommitted_files,
-            untracked_files: git.untracked_files,
-            unpushed_commits: git.unpushed_commits,
-            total_uncommited_files: git.total_uncommitted_files,
-            total_untracked_files: git.total_untracked_files,
-            total_unpushed_commits: git.total_unpushed_commits,
-        }
-    }
-}
-
-impl From<contentservice::GitStatus> for GitStatus {
-    fn from(git: contentservice::GitStatus) -> Self {
-        Self {
-            branch: git.branch,
-            latest_commit: git.latest_commit,
-            uncommitted_files: git.uncommited_files,
-            total_uncommitted_files: git.total_uncommited_files,
-            untracked_files: git.untracked_files,
-            total_untracked_files: git.total_untracked_files,
-            unpushed_commits: git.unpushed_commits,
-            total_unpushed_commits: git.total_unpushed_commits,
-        }
-    }
-}
-
-impl From<InitializerMetrics> for wsman::InitializerMetrics {
-    fn from(metrics: InitializerMetrics) -> Self {
-        Self {
-            git: metrics.git.map(Into::into),
-            file_download: metrics.file_download.map(Into::into),
-            snapshot: metrics.snapshot.map(Into::into),
-            backup: metrics.backup.map(Into::into),
-            prebuild: metrics.prebuild.map(Into::into),
-            composite: metrics.composite.map(Into::into),
-        }
-    }
-}
-
-impl From<wsman::InitializerMetrics> for InitializerMetrics {
-    fn from(metrics: wsman::InitializerMetrics) -> Self {
-        Self {
-            git: metrics.git.map(Into::into),
-            file_download: metrics.file_download.map(Into::into),
-            snapshot: metrics.snapshot.map(Into::into),
-            backup: metrics.backup.map(Into::into),
-            prebuild: metrics.prebuild.map(Into::into),
-            composite: metrics.composite.map(Into::into),
-        }
-    }
-}
-
-impl From<InitializerMetric> for wsman::InitializerMetric {
-    fn from(metric: InitializerMetric) -> Self {
-        let wire = |duration| prost_types::Duration::try_from(duration).ok();
-        Self {
-            duration: metric.duration.and_then(wire),
-            size: metric.size,
-        }
-    }
-}
-
-impl From<wsman::InitializerMetric> for InitializerMetric {
-    fn from(metric: wsman::InitializerMetric) -> Self {
-        let own = |duration| Duration::try_from(duration).ok();
-        Self {
-            duration: metric.duration.and_then(own),
-            size: metric.size,
         }
     }
 }
