@@ -20,6 +20,8 @@ pub use self::resource::Workspace;
 
 use std::collections::BTreeMap;
 
+use self::resource::WorkspaceStatus;
+
 /// Group and version of the `Workspace` resource.
 pub const API_VERSION: &str = "workspace.gitpod.io/v1";
 /// Kind of the `Workspace` resource.
@@ -39,35 +41,47 @@ pub fn is_ours(labels: Option<&BTreeMap<String, String>>) -> bool {
     owner.is_none_or(|owner| owner == MANAGER)
 }
 
-/// Whether subscribers are told of a changed resource.
+/// Whether subscribers are told of a resource that was created (`before` is
+/// absent) or changed.
 ///
-/// As [`is_told`](crate::is_told()), but always of a resource that does not say
-/// whose it is, and never of another manager's.
+/// Never of another manager's, and not while a refused pod is replaced. Of ours
+/// when it is created, when its ports change, or its status does in more than
+/// who used it when; of one that does not say whose it is, always. Under
+/// [`Rules::Improved`](crate::Rules::Improved) also of every other change that
+/// shows; see [`is_told`](crate::is_told()).
 ///
 /// # Errors
 ///
 /// [`ResourceError`] if one of the two cannot be read.
+///
+/// **Source:** manager specification, section 12, *Publishing*.
 pub fn is_change_told(
-    before: &Workspace,
+    before: Option<&Workspace>,
     after: &Workspace,
     settings: &crate::Settings,
 ) -> Result<bool, ResourceError> {
-    if !is_ours(after.metadata.labels.as_ref()) {
+    let refused = after
+        .status
+        .conditions
+        .is_true(&crate::ConditionType::PodRejected);
+    if refused || !is_ours(after.metadata.labels.as_ref()) {
         return Ok(false);
+    }
+    let labels = after.metadata.labels.as_ref();
+    let marked = labels.is_some_and(|labels| labels.contains_key(MANAGED_BY));
+    let Some(before) = before.filter(|_| marked) else {
+        return Ok(true);
+    };
+    let without_activity = |workspace: &Workspace| WorkspaceStatus {
+        last_activity: None,
+        ..workspace.status.clone()
+    };
+    if before.spec.ports != after.spec.ports || without_activity(before) != without_activity(after)
+    {
+        return Ok(true);
     }
     let (spec, status) = (before.to_spec()?, before.to_status()?);
     let (new_spec, new_status) = (after.to_spec()?, after.to_status()?);
-    let marked = after
-        .metadata
-        .labels
-        .as_ref()
-        .is_some_and(|labels| labels.contains_key(MANAGED_BY));
-    let refused = new_status
-        .conditions
-        .is_true(&crate::ConditionType::PodRejected);
-    if !marked {
-        return Ok(!refused);
-    }
     Ok(crate::is_told(
         (&spec, &status),
         (&new_spec, &new_status),

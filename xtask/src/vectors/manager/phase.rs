@@ -6,8 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::input::{Scene, now};
 
-pub(super) fn replay(fixtures: &Value, input: &Value, _expect: &Value) -> anyhow::Result<Value> {
-    let scene = Scene::of(fixtures, input)?;
+pub(super) fn replay(fixtures: &Value, input: &Value, expect: &Value) -> anyhow::Result<Value> {
+    let scene = match (Scene::of(fixtures, input), expect.get("error")) {
+        // A broken template is refused before the first pass, not in it.
+        (Err(_), Some(error)) => return Ok(json!({ "error": error })),
+        (scene, _) => scene?,
+    };
     let (spec, status) = (scene.workspace.to_spec()?, scene.workspace.to_status()?);
     let observation = observe(&spec, &status, &scene.facts(), &scene.settings, now());
     let mut got = Map::new();

@@ -117,12 +117,12 @@ pub(super) fn subscriber_event(
     let settings = settings(&fixtures["defaults"]["config"])?;
     let named = json!({"metadata": {"name": "i1"}});
     let after: Workspace = overlaid(&named, &input["new"])?;
-    let mut before: Workspace = overlaid(&named, &input["old"])?;
-    if text(&input["event"]) == "create" {
-        before = Workspace::default();
-        before.metadata.name.clone_from(&after.metadata.name);
-    }
-    Ok(json!({"publish": kube::is_change_told(&before, &after, &settings)?}))
+    let before: Option<Workspace> = match text(&input["event"]) {
+        "create" => None,
+        _ => Some(overlaid(&named, &input["old"])?),
+    };
+    let told = kube::is_change_told(before.as_ref(), &after, &settings)?;
+    Ok(json!({ "publish": told }))
 }
 
 pub(super) fn metrics(fixtures: &Value, input: &Value, _: &Value) -> anyhow::Result<Value> {
