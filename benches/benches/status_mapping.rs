@@ -1,8 +1,9 @@
 //! What one status costs before the database is asked: order, digest, mapping, plan.
 #![allow(
     missing_docs,
+    unused_qualifications,
     clippy::unwrap_used,
-    reason = "a benchmark is no interface, and may fail"
+    reason = "a benchmark is no interface, and may fail; its macros qualify what needs it not"
 )]
 
 use std::hint::black_box;

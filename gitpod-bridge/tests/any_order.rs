@@ -21,7 +21,7 @@ fn pending() -> InstanceRow {
 /// Something that happens to a row.
 #[derive(Clone, Debug)]
 enum Step {
-    Status(StatusUpdate, Origin),
+    Status(Box<StatusUpdate>, Origin),
     Stop(StopOrigin),
 }
 
@@ -57,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         8 => (status(), 1..3_i64)
-            .prop_map(|(status, epoch)| Step::Status(status, Origin::new("c1").with_epoch(epoch))),
+            .prop_map(|(status, epoch)| Step::Status(Box::new(status), Origin::new("c1").with_epoch(epoch))),
         1 => prop::sample::select(origins.to_vec()).prop_map(Step::Stop),
     ]
 }
@@ -88,7 +88,7 @@ fn ordered(row: &InstanceRow) -> bool {
     times.iter().flatten().is_sorted()
 }
 
-fn kept<T: PartialEq>(before: Option<T>, after: Option<T>) -> bool {
+fn kept<T: PartialEq + Copy>(before: Option<T>, after: Option<T>) -> bool {
     before.is_none() || before == after
 }
 

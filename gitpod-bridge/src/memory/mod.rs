@@ -5,7 +5,6 @@ mod publisher;
 mod source;
 mod store;
 
-pub(crate) use self::outbox::{between, later};
 pub use self::publisher::{Heard, MemoryPublisher, Subscription};
 pub use self::source::MemorySource;
 pub use self::store::MemoryStore;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::store::MemoryStore;
+use crate::clock::{between, later};
 use crate::publish::Message;
 use crate::store::{Outbox, OutboxEntry, StoreError};
 
@@ -83,17 +84,4 @@ impl Outbox for MemoryStore {
     fn appended(&self) -> Arc<Notify> {
         Arc::clone(&self.appended)
     }
-}
-
-/// `wait` after `now`, or the end of time.
-pub(crate) fn later(now: Timestamp, wait: Duration) -> Timestamp {
-    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
-    now.checked_add(wait).unwrap_or(Timestamp::MAX)
-}
-
-/// From `now` to `then`; zero if that has passed.
-pub(crate) fn between(now: Timestamp, then: Timestamp) -> Duration {
-    then.duration_since(now)
-        .try_into()
-        .unwrap_or(Duration::ZERO)
 }

@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 
 use super::write::Write;
 use super::{SqliteStore, row};
+use crate::clock::{between, later};
 use crate::map::time;
-use crate::memory::{between, later};
 use crate::publish::Message;
 use crate::store::{Outbox, OutboxEntry, StoreError};
 
