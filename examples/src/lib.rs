@@ -71,3 +71,8 @@ pub async fn get(address: SocketAddr, host: &str, path: &str, token: &str) -> io
     let first_line = body.lines().next().unwrap_or_default();
     Ok(format!("{status} {first_line}"))
 }
+
+/// The README's code compiles, too.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
