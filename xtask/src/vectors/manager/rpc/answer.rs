@@ -43,7 +43,8 @@ pub(super) fn nothing<T>(_: T) -> anyhow::Result<Value> {
 }
 
 pub(super) fn started(response: StartWorkspaceResponse) -> anyhow::Result<Value> {
-    let mut shown = json!({"url": response.url, "owner_token": response.owner_token});
+    let StartWorkspaceResponse { url, owner_token } = response;
+    let mut shown = json!({"url": url, "owner_token": owner_token});
     level(&mut shown);
     Ok(shown)
 }

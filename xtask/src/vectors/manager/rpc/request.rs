@@ -27,6 +27,34 @@ pub(super) async fn send(mut client: Client, input: &Value) -> anyhow::Result<An
             let request = DescribeWorkspaceRequest { id };
             Answer::of(client.describe_workspace(request).await, described)
         }
+        "TakeSnapshot" => {
+            let return_immediately = of["return_immediately"] == true;
+            let request = TakeSnapshotRequest {
+                id,
+                return_immediately,
+            };
+            Answer::of(client.take_snapshot(request).await, nothing)
+        }
+        "BackupWorkspace" => {
+            let request = BackupWorkspaceRequest { id };
+            Answer::of(client.backup_workspace(request).await, nothing)
+        }
+        "DeleteVolumeSnapshot" => {
+            let request = DeleteVolumeSnapshotRequest {
+                id,
+                ..Default::default()
+            };
+            Answer::of(client.delete_volume_snapshot(request).await, nothing)
+        }
+        _ => change(client, input).await,
+    }
+}
+
+/// The calls that change one instance.
+async fn change(mut client: Client, input: &Value) -> anyhow::Result<Answer> {
+    let of = &input["request"];
+    let id = text(&of["id"]);
+    match input["rpc"].as_str().context("no rpc")? {
         "MarkActive" => {
             let request = MarkActiveRequest {
                 id,
@@ -60,25 +88,6 @@ pub(super) async fn send(mut client: Client, input: &Value) -> anyhow::Result<An
             let keys = texts(&of["keys"]);
             let request = UpdateSshKeyRequest { id, keys };
             Answer::of(client.update_ssh_key(request).await, nothing)
-        }
-        "TakeSnapshot" => {
-            let return_immediately = of["return_immediately"] == true;
-            let request = TakeSnapshotRequest {
-                id,
-                return_immediately,
-            };
-            Answer::of(client.take_snapshot(request).await, nothing)
-        }
-        "BackupWorkspace" => {
-            let request = BackupWorkspaceRequest { id };
-            Answer::of(client.backup_workspace(request).await, nothing)
-        }
-        "DeleteVolumeSnapshot" => {
-            let request = DeleteVolumeSnapshotRequest {
-                id,
-                ..Default::default()
-            };
-            Answer::of(client.delete_volume_snapshot(request).await, nothing)
         }
         other => bail!("call {other} is not known here"),
     }
