@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use anstream::StripStream;
 use serde::Serialize;
 
 use crate::cli::Format;
@@ -15,22 +16,44 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     to_stdout(|out| writeln!(out, "{text}"))
 }
 
+/// Whether somebody still reads what is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reader {
+    There,
+    Gone,
+}
+
 /// Writes on standard output. A reader that went away is no error.
 pub(crate) fn to_stdout(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Failure> {
+    while_read(write).map(drop)
+}
+
+/// As [`to_stdout`], and tells whether anybody reads on.
+///
+/// A terminal gets text only: what workspaces and repositories say might hold
+/// sequences that command it.
+pub(crate) fn while_read(
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<Reader, Failure> {
     let mut out = io::stdout().lock();
-    match write(&mut out).and_then(|()| out.flush()) {
-        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::failed("cannot write to standard output").because(&why))
-        }
-        _ => Ok(()),
+    let written = if out.is_terminal() {
+        let mut out = StripStream::new(out);
+        write(&mut out).and_then(|()| out.flush())
+    } else {
+        write(&mut out).and_then(|()| out.flush())
+    };
+    match written {
+        Ok(()) => Ok(Reader::There),
+        Err(why) if why.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(why) => Err(Failure::failed("cannot write to standard output").because(&why)),
     }
 }
 
 /// Writes a line for people on standard error. Failing to is no reason to stop.
 pub(crate) fn note(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(StripStream::new(io::stderr()), "{line}");
 }
 
 /// Tells on standard error how a start comes along.

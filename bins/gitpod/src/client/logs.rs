@@ -4,7 +4,7 @@ use super::connect::{connect, failure};
 use crate::cli::LogsArgs;
 use crate::exit::Failure;
 use crate::local::LogsRequest;
-use crate::print;
+use crate::print::{self, Reader};
 
 /// Prints what a workspace's tasks print.
 ///
@@ -28,7 +28,9 @@ pub(crate) async fn logs(args: LogsArgs) -> Result<(), Failure> {
             print::note(&format!("==> {} <==", chunk.task));
             speaker = Some(chunk.task);
         }
-        print::to_stdout(|out| out.write_all(&chunk.data).and_then(|()| out.flush()))?;
+        if print::while_read(|out| out.write_all(&chunk.data))? == Reader::Gone {
+            break;
+        }
     }
     Ok(())
 }

@@ -1,9 +1,8 @@
 //! Rows of instances that nobody runs.
 
-use gitpod_bridge::{InstanceRow, InstanceStore, Outcome, Plan, StopOrigin, mark_stopped};
+use gitpod_bridge::{InstanceStore, StopOrigin, stop_instance};
 use gitpod_lifecycle::ManageError;
 use gitpod_routing::InstanceId;
-use jiff::Timestamp;
 
 use super::{WorkspaceError, Workspaces};
 
@@ -15,8 +14,8 @@ impl Workspaces {
             match self.shared.manager.describe(&row.id).await {
                 Ok(_) => {}
                 Err(ManageError::NotFound(_)) => {
-                    self.mark_stopped(&row.id, "it ended with an earlier `gitpod up`")
-                        .await?;
+                    let why = "it ended with an earlier `gitpod up`";
+                    self.mark_stopped(&row.id, why).await?;
                 }
                 Err(why) => return Err(why.into()),
             }
@@ -29,11 +28,7 @@ impl Workspaces {
         instance: &InstanceId,
         why: &str,
     ) -> Result<(), WorkspaceError> {
-        let decide = |row: Option<&InstanceRow>, now: Timestamp| match row {
-            Some(row) => mark_stopped(row, now, StopOrigin::Inferred, why),
-            None => Plan::nothing(Outcome::UnknownInstance),
-        };
-        self.shared.store.transact(instance, &decide).await?;
+        stop_instance(&self.shared.store, instance, StopOrigin::Inferred, why).await?;
         Ok(())
     }
 }
