@@ -230,7 +230,7 @@ pub async fn records(records: impl Records) -> Outcome {
     ensure(second == changed && second.version > first.version, || {
         format!("replacing answers {second:?}")
     })?;
-    is_changed(records.replace(first).await)?;
+    is_changed(&records.replace(first).await)?;
     let kept = known("reading", records.get(&id).await)?;
     ensure(kept.as_ref() == Some(&second), || {
         format!("what was kept is read as {kept:?}")
@@ -243,14 +243,14 @@ pub async fn records(records: impl Records) -> Outcome {
     known("deleting", records.delete(&id).await)?;
     told(&mut changes, &id).await?;
     known("deleting again", records.delete(&id).await)?;
-    is_changed(records.replace(second).await)?;
+    is_changed(&records.replace(second).await)?;
     let none = known("reading what was deleted", records.get(&id).await)?;
     ensure(none.is_none(), || {
         format!("a deleted record is read as {none:?}")
     })
 }
 
-fn is_changed(answer: Result<Record, RecordError>) -> Outcome {
+fn is_changed(answer: &Result<Record, RecordError>) -> Outcome {
     let refused = matches!(answer, Err(RecordError::Changed(_)));
     ensure(refused, || {
         format!("replacing an old version answers {answer:?}")

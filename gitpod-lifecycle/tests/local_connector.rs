@@ -19,7 +19,7 @@ use gitpod_routing::{
     ConnectError, Connector, DialTarget, OwnerToken, WorkspaceInfo, WorkspaceService,
 };
 use support::*;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 struct World {
     local: Local,
@@ -62,6 +62,7 @@ impl World {
             .connector
             .connect(&DialTarget::new(Arc::new(info), service))
             .await?;
+        stream.write_all(b"?").await.unwrap();
         let mut said = String::new();
         stream.read_to_string(&mut said).await.unwrap();
         Ok(said)

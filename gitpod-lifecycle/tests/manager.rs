@@ -394,3 +394,33 @@ async fn slow_subscriber_is_told_that_it_missed_something() {
     assert!(lost > 0);
     assert!(slow.next().await.unwrap().is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn manager_that_ends_at_any_moment_is_replaced_without_harm() {
+    let world = World::new();
+    for steps in 0..60 {
+        let manager = world.open().await;
+        if steps == 0 {
+            manager.start(spec("i1")).await.unwrap();
+        }
+        for _ in 0..steps {
+            tokio::task::yield_now().await;
+        }
+        assert!(world.cluster.runner_count() <= 1);
+    }
+    let last = world.open().await;
+    let mut updates = last.subscribe();
+    while last.describe(&id("i1")).await.unwrap().update.phase != UpdatePhase::Running {
+        next(&mut updates).await;
+    }
+    last.stop(&id("i1"), StopPolicy::Normally).await.unwrap();
+    for steps in 0..60 {
+        let manager = world.open().await;
+        for _ in 0..steps {
+            tokio::task::yield_now().await;
+        }
+        drop(manager);
+    }
+    last.gone(&id("i1")).await.unwrap();
+    assert_eq!(world.cluster.runner_count(), 0);
+}

@@ -82,6 +82,27 @@ impl LocalConnector {
     }
 
     async fn to_port(&self, port: u16, supervisor: ProcessId) -> Result<TcpStream, ConnectError> {
+        let mut last = ConnectError::NotListening;
+        for _ in 0..ATTEMPTS {
+            match self.try_port(port, supervisor).await? {
+                (Some(stream), Answers::Workspace) => return Ok(stream),
+                (None, _) => return Err(ConnectError::NotListening),
+                (Some(_), Answers::SomebodyElse) => last = ConnectError::NotListening,
+                (Some(_), Answers::Nobody) => {
+                    last = unreachable(io::ErrorKind::ConnectionReset.into())
+                }
+            }
+        }
+        warn!(port, %last, "port of a workspace cannot be told from another one's");
+        Err(last)
+    }
+
+    /// Connects once, and tells who answers.
+    async fn try_port(
+        &self,
+        port: u16,
+        supervisor: ProcessId,
+    ) -> Result<(Option<TcpStream>, Answers), ConnectError> {
         for address in self.allowed(port, supervisor).await? {
             let stream = match TcpStream::connect(address).await {
                 Ok(stream) => stream,
@@ -89,13 +110,15 @@ impl LocalConnector {
                 Err(why) => return Err(unreachable(why)),
             };
             let ours = stream.local_addr().map_err(unreachable)?;
-            if self.still_allowed(ours, address, supervisor).await? {
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            warn!(port, "somebody else has taken the port of a workspace");
+            let answers = self
+                .look(move |sockets, owners| {
+                    who_answers(sockets, ours, address, owners, supervisor)
+                })
+                .await?;
+            let _ = stream.set_nodelay(true);
+            return Ok((Some(stream), answers));
         }
-        Err(ConnectError::NotListening)
+        Ok((None, Answers::Nobody))
     }
 
     /// Addresses at which only this workspace can answer.
@@ -114,30 +137,6 @@ impl LocalConnector {
         .await
     }
 
-    /// Whether it is this workspace that answers at `theirs`.
-    async fn still_allowed(
-        &self,
-        ours: SocketAddr,
-        theirs: SocketAddr,
-        supervisor: ProcessId,
-    ) -> Result<bool, ConnectError> {
-        self.look(move |sockets, owners| {
-            // A connection that nobody has accepted yet waits at one of the listeners.
-            let peer = sockets
-                .iter()
-                .find(|socket| socket.is_peer_of(ours, theirs));
-            let accepted: Vec<_> = peer
-                .iter()
-                .map(|peer| peer.inode)
-                .filter(|inode| *inode != 0)
-                .collect();
-            peer.is_some()
-                && owners.all_within(&accepted, supervisor)
-                && (!accepted.is_empty() || only_within(sockets, theirs, owners, supervisor))
-        })
-        .await
-    }
-
     async fn look<T: Send + 'static>(
         &self,
         judge: impl FnOnce(&[Socket], &Owners) -> T + Send + 'static,
@@ -145,6 +144,41 @@ impl LocalConnector {
         let owners = Arc::clone(&self.owners);
         let judged = spawn_blocking(move || judge(&tcp_sockets(), &owners)).await;
         judged.map_err(|why| ConnectError::Unreachable(why.into()))
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Answers {
+    Workspace,
+    SomebodyElse,
+    /// It was closed at once: whoever that was cannot be told any more.
+    Nobody,
+}
+
+/// Listeners come and go; who meets a stranger every time is not to be served.
+const ATTEMPTS: u32 = 5;
+
+fn who_answers(
+    sockets: &[Socket],
+    ours: SocketAddr,
+    theirs: SocketAddr,
+    owners: &Owners,
+    root: ProcessId,
+) -> Answers {
+    let peer = sockets
+        .iter()
+        .find(|socket| socket.is_peer_of(ours, theirs));
+    let belongs = match peer {
+        Some(peer) if peer.state != SocketState::Connected => return Answers::Nobody,
+        None => return Answers::Nobody,
+        // Nobody has accepted it yet: it waits at one of the listeners.
+        Some(peer) if peer.inode == 0 => only_within(sockets, theirs, owners, root),
+        Some(peer) => owners.all_within(&[peer.inode], root),
+    };
+    match belongs {
+        true => Answers::Workspace,
+        false => Answers::SomebodyElse,
     }
 }
 

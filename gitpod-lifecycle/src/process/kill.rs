@@ -60,10 +60,16 @@ pub(crate) async fn sweep(instance_dir: &Path, cgroup: Option<&Cgroup>) {
 
 /// Kills what `find` finds until it finds nothing.
 async fn until_none(find: impl Fn() -> Vec<ProcessId>) {
+    let mut empty_looks = 0;
     for _ in 0..ATTEMPTS {
         let found = find();
-        if found.is_empty() {
+        // One look may miss what is started while it goes on.
+        empty_looks = if found.is_empty() { empty_looks + 1 } else { 0 };
+        if empty_looks == 2 {
             return;
+        }
+        if found.is_empty() {
+            continue;
         }
         found
             .iter()

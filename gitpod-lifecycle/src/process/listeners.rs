@@ -27,8 +27,10 @@ pub struct Socket {
 pub enum SocketState {
     /// It waits for connections.
     Listening,
-    /// Anything else.
+    /// It is an end of a connection that both sides keep open.
     Connected,
+    /// It is an end of a connection that one side has closed.
+    Closing,
 }
 
 /// All TCP sockets of this network namespace.
@@ -56,7 +58,8 @@ fn parse_line(line: &str) -> Option<Socket> {
     let remote = parse_address(fields.next()?)?;
     let state = match fields.next()? {
         LISTEN => SocketState::Listening,
-        _ => SocketState::Connected,
+        ESTABLISHED | BEING_ESTABLISHED => SocketState::Connected,
+        _ => SocketState::Closing,
     };
     let inode = fields.nth(5)?.parse().ok()?;
     Some(Socket {
@@ -68,6 +71,8 @@ fn parse_line(line: &str) -> Option<Socket> {
 }
 
 const LISTEN: &str = "0A";
+const ESTABLISHED: &str = "01";
+const BEING_ESTABLISHED: &str = "03";
 
 fn parse_address(text: &str) -> Option<SocketAddr> {
     let (address, port) = text.split_once(':')?;
@@ -124,7 +129,7 @@ impl Socket {
     pub fn is_peer_of(&self, ours: SocketAddr, theirs: SocketAddr) -> bool {
         let plain =
             |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
-        self.state == SocketState::Connected
+        self.state != SocketState::Listening
             && plain(self.local) == plain(theirs)
             && plain(self.remote) == plain(ours)
     }

@@ -17,7 +17,8 @@ use super::supervisor_file::SupervisorFile;
 use super::tree::{ProcessId, ProcessTable};
 use crate::spec::Spec;
 
-/// Starts the supervisor of `spec`, and notes in `runner` what was started.
+/// Starts the supervisor of `spec`, and notes in `runner` what was started. Whoever
+/// calls it remembers that; until then the process is known by its mark only.
 ///
 /// It gets a process group of its own, so that signals of a terminal do not reach
 /// it; an environment of its own; and a control group where that is possible.
@@ -42,7 +43,6 @@ pub(crate) fn start_supervisor(
     runner.process = Some(process);
     runner.limits = enforcement;
     runner.cgroup = group.as_ref().map(|group| group.path().to_owned());
-    runner.store(&dir)?;
     group.iter().for_each(|group| move_all(process, group));
     Ok(())
 }

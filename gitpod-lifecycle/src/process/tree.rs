@@ -52,6 +52,9 @@ impl ProcessId {
     }
 }
 
+/// Each look takes some 10 µs, so parents would have to end very quickly to need more.
+const LOOKS_AT_ORPHANS: u32 = 10;
+
 /// Nobody starts processes that deep; a circle, seen while numbers change, is one.
 const DEEPEST_TREE: u32 = 10_000;
 
@@ -106,9 +109,30 @@ impl ProcessTable {
         let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         let stats = pids.filter_map(|pid: u32| Some((pid, stat_of(pid)?)));
-        Self {
+        let mut table = Self {
             stats: stats.collect(),
+        };
+        for _ in 0..LOOKS_AT_ORPHANS {
+            if !table.look_at_orphans_again() {
+                break;
+            }
         }
+        table
+    }
+
+    /// A process whose parent has ended while the table was read has another one
+    /// by now. Answers whether there were any.
+    fn look_at_orphans_again(&mut self) -> bool {
+        let known = |pid: u32| pid == 0 || self.stats.contains_key(&pid);
+        let orphans = self.stats.iter().filter(|(_, stat)| !known(stat.parent));
+        let orphans: Vec<_> = orphans.map(|(pid, stat)| (*pid, stat.parent)).collect();
+        for pid in orphans.iter().flat_map(|(pid, parent)| [*pid, *parent]) {
+            match stat_of(pid) {
+                Some(stat) => drop(self.stats.insert(pid, stat)),
+                None => drop(self.stats.remove(&pid)),
+            }
+        }
+        !orphans.is_empty()
     }
 
     /// The processes that `root` started, they started, and so on; without

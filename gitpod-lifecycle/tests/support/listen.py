@@ -1,4 +1,4 @@
-"""listen.py NAME ADDRESS [PORT]: answers NAME to whoever connects; writes its port to the file NAME.port."""
+"""listen.py NAME ADDRESS [PORT]: answers NAME to whoever sends a byte; writes its port to the file NAME.port."""
 import os, socket, sys
 
 name, address = sys.argv[1], sys.argv[2]
@@ -14,5 +14,6 @@ with open(name + ".new", "w") as file:
 os.rename(name + ".new", name + ".port")
 while True:
     connection, _ = listener.accept()
+    connection.recv(1)  # like any server that waits for a request
     connection.sendall(name.encode())
     connection.close()

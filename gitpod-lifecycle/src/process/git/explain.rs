@@ -10,66 +10,72 @@ pub(super) fn explain(source: &Checked, said: &str) -> ContentError {
     if says(&["No space left on device", "Disk quota exceeded"]) {
         return ContentError::Full(shown);
     }
-    if says(&[
-        "Remote branch",
-        "couldn't find remote ref",
-        "not our ref",
-        "unable to read tree",
-        "reference is not a tree",
-    ]) {
-        return ContentError::NotFound(match &source.revision {
-            Revision::Named(name) => {
-                format!(
-                    "{shown} has no branch or tag `{name}`; `git ls-remote {shown}` lists what it has"
-                )
-            }
-            Revision::Commit(hash) => {
-                format!("{shown} has no commit {hash}; check the hash, or name a branch")
-            }
-            Revision::Default => format!("{shown} has no default branch; name a branch"),
-        });
+    if says(&NO_REVISION) {
+        return ContentError::NotFound(no_revision(&source.revision, &shown));
     }
-    if says(&[
-        "could not read Username",
-        "Authentication failed",
-        "Permission denied (",
-        "could not read Password",
-    ]) {
-        return ContentError::NotFound(format!(
-            "{shown} cannot be read: it does not exist, or it needs credentials, which nobody is asked for here; \
-             set up a credential helper of git, or an ssh agent"
-        ));
+    match KNOWN.iter().find(|(parts, _)| says(parts)) {
+        Some((_, advice)) => ContentError::NotFound(advice.replace("{}", &shown)),
+        None => ContentError::failed(format!(
+            "git cannot clone {shown}: {}",
+            without(said, source, &shown)
+        )),
     }
-    if says(&["dubious ownership"]) {
-        return ContentError::NotFound(format!(
-            "{shown} belongs to another user, so git does not read it; if you trust it, run \
-             `git config --global --add safe.directory {shown}`"
-        ));
+}
+
+const NO_REVISION: [&str; 5] = [
+    "Remote branch",
+    "couldn't find remote ref",
+    "not our ref",
+    "unable to read tree",
+    "reference is not a tree",
+];
+
+/// What git says, and what that means for the repository `{}`.
+const KNOWN: [(&[&str], &str); 5] = [
+    (
+        &[
+            "could not read Username",
+            "could not read Password",
+            "Authentication failed",
+            "Permission denied (",
+        ],
+        "{} cannot be read: it does not exist, or it needs credentials, which nobody is asked for here; \
+         set up a credential helper of git, or an ssh agent",
+    ),
+    (
+        &["dubious ownership"],
+        "{} belongs to another user, so git does not read it; if you trust it, run \
+         `git config --global --add safe.directory {}`",
+    ),
+    (
+        &["Host key verification failed"],
+        "the host of {} is not trusted yet; connect to it once with ssh to check its key",
+    ),
+    (
+        &["Could not resolve host"],
+        "the host of {} is not known; check the URL and the network",
+    ),
+    (
+        &[
+            "does not exist",
+            "not found",
+            "does not appear to be a git repository",
+            "Could not read from remote",
+        ],
+        "there is no git repository at {}, or it may not be read; check the URL or path",
+    ),
+];
+
+fn no_revision(wanted: &Revision, shown: &str) -> String {
+    match wanted {
+        Revision::Named(name) => format!(
+            "{shown} has no branch or tag `{name}`; `git ls-remote {shown}` lists what it has"
+        ),
+        Revision::Commit(hash) => {
+            format!("{shown} has no commit {hash}; check the hash, or name a branch")
+        }
+        Revision::Default => format!("{shown} has no default branch; name a branch"),
     }
-    if says(&[
-        "does not exist",
-        "not found",
-        "does not appear to be a git repository",
-        "Could not read from remote repository",
-    ]) {
-        return ContentError::NotFound(format!(
-            "there is no git repository at {shown}, or it may not be read; check the URL or path"
-        ));
-    }
-    if says(&["Could not resolve host", "Could not resolve hostname"]) {
-        return ContentError::NotFound(format!(
-            "the host of {shown} is not known; check the URL and the network"
-        ));
-    }
-    if says(&["Host key verification failed"]) {
-        return ContentError::NotFound(format!(
-            "the host of {shown} is not trusted yet; connect to it once with ssh to check its key"
-        ));
-    }
-    ContentError::failed(format!(
-        "git cannot clone {shown}: {}",
-        without(said, source, &shown)
-    ))
 }
 
 /// What git said, without credentials that the URL may hold.

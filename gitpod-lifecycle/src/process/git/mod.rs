@@ -74,9 +74,10 @@ async fn clone_into(
     let size = spawn_blocking(move || size_of(&fresh))
         .await
         .unwrap_or_default();
-    let mut metrics = InitializerMetrics::default();
-    metrics.git = Some(InitializerMetric::new(started.elapsed(), size));
-    Ok(metrics)
+    Ok(InitializerMetrics {
+        git: Some(InitializerMetric::new(started.elapsed(), size)),
+        ..InitializerMetrics::default()
+    })
 }
 
 #[async_trait]
@@ -101,9 +102,10 @@ impl ContentStore for GitContent {
         fs::rename(&fresh, &content)
             .await
             .map_err(|why| failed(&content, &why))?;
-        let mut prepared = Prepared::default();
-        prepared.metrics = metrics;
-        Ok(prepared)
+        Ok(Prepared {
+            metrics,
+            ..Prepared::default()
+        })
     }
 
     async fn finish(&self, _spec: &Spec) -> Result<Finished, ContentError> {
