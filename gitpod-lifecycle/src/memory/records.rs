@@ -27,6 +27,7 @@ impl MemoryRecords {
     }
 
     /// With `records` to begin with.
+    #[cfg(feature = "process")]
     pub(crate) fn holding(records: impl IntoIterator<Item = Record>) -> Self {
         let new = Self::new();
         lock(&new.records).extend(records.into_iter().map(|r| (r.spec.instance.clone(), r)));
@@ -38,6 +39,7 @@ impl MemoryRecords {
     }
 
     /// What `replace` would keep.
+    #[cfg(feature = "process")]
     pub(crate) fn successor(&self, mut record: Record) -> Result<Record, RecordError> {
         let id = &record.spec.instance;
         let version = lock(&self.records).get(id).map(|kept| kept.version);
@@ -50,6 +52,7 @@ impl MemoryRecords {
         }
     }
 
+    #[cfg(feature = "process")]
     pub(crate) fn keep(&self, record: Record) {
         let id = record.spec.instance.clone();
         lock(&self.records).insert(id.clone(), record);
