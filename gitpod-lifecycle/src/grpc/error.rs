@@ -66,3 +66,46 @@ impl From<ManageError> for Status {
 pub(super) fn unknown(id: &str) -> Status {
     Status::not_found(format!("there is no instance {id}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+    use crate::cluster::ClusterError;
+    use crate::content::ContentError;
+
+    #[test]
+    fn each_situation_has_its_code_and_keeps_causes_to_itself() {
+        let id = || "i1".parse().unwrap();
+        let cases = [
+            (ManageError::NotFound(id()), Code::NotFound),
+            (ManageError::InstanceExists(id()), Code::AlreadyExists),
+            (
+                ManageError::AlreadyRuns {
+                    workspace: "w1".into(),
+                    instance: id(),
+                },
+                Code::AlreadyExists,
+            ),
+            (ManageError::Invalid("x".to_owned()), Code::InvalidArgument),
+            (ManageError::UnderMaintenance, Code::FailedPrecondition),
+            (ManageError::Busy(id()), Code::Unavailable),
+            (
+                ClusterError::unavailable("look", "/secret/path").into(),
+                Code::Unavailable,
+            ),
+            (ClusterError::refused("create", "no").into(), Code::Internal),
+            (
+                ContentError::because("cannot remove files", "/secret/path").into(),
+                Code::Internal,
+            ),
+        ];
+        for (why, code) in cases {
+            let text = format!("{why:?}");
+            let status = Status::from(why);
+            assert_eq!(status.code(), code, "{text}");
+            assert!(!status.message().contains("/secret"), "{status:?}");
+        }
+    }
+}
