@@ -203,3 +203,34 @@ fn kill(pid: u32) {
             .success()
     );
 }
+
+#[tokio::test]
+async fn limits_say_what_sees_to_them() {
+    let local = Local::new();
+    let mut limits = gitpod_lifecycle::process::Limits::default();
+    limits.memory_bytes = Some(1 << 30);
+    limits.open_files = Some(512);
+    let settings = local.settings().with_limits(limits);
+    let cluster = gitpod_lifecycle::process::ProcessCluster::new(settings);
+    let manager = local.manager(cluster.clone(), NoContent::default()).await;
+    let mut updates = manager.subscribe();
+    manager.start(spec("i1", "")).await.unwrap();
+    until(&mut updates, UpdatePhase::Running).await;
+    let told = cluster.limits(&id("i1")).unwrap();
+    assert!(told.contains("open files"), "{told}");
+    let config = local.layout().instance(&id("i1")).join("supervisor.json");
+    let config: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(config).unwrap()).unwrap();
+    assert_eq!(config["limits"]["open_files"], 512);
+    let by_process = config["limits"]["address_space_bytes"] == 1_u64 << 30;
+    assert_eq!(
+        by_process,
+        told.contains("for each process: memory"),
+        "{told}"
+    );
+    manager
+        .stop(&id("i1"), StopPolicy::Immediately)
+        .await
+        .unwrap();
+    until(&mut updates, UpdatePhase::Stopped).await;
+}
