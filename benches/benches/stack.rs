@@ -8,7 +8,7 @@
 use std::hint::black_box;
 
 use bytes::Bytes;
-use gitpod_benches::{Stages, exchange, proxy, request, stages};
+use gitpod_benches::{Nothing, Stages, exchange, nothing, proxy, request, stages};
 use gitpod_routing::WorkspaceProxy;
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use http::Request;
@@ -52,5 +52,23 @@ fn warm_stages() -> Ready<Stages> {
     (runtime, stages, request().unwrap())
 }
 
-library_benchmark_group!(name = stack, benchmarks = [whole, stages_alone]);
+#[library_benchmark(setup = warm_nothing)]
+fn nothing_alone((runtime, mut leaf, request): Ready<Nothing>) -> (Runtime, Nothing) {
+    let status = runtime.block_on(exchange(&mut leaf, black_box(request)));
+    assert_eq!(status.unwrap(), 200);
+    (runtime, leaf)
+}
+
+fn warm_nothing() -> Ready<Nothing> {
+    let (runtime, mut leaf) = (runtime(), nothing());
+    runtime
+        .block_on(exchange(&mut leaf, request().unwrap()))
+        .unwrap();
+    (runtime, leaf, request().unwrap())
+}
+
+library_benchmark_group!(
+    name = stack,
+    benchmarks = [whole, stages_alone, nothing_alone]
+);
 main!(library_benchmark_groups = stack);

@@ -21,7 +21,24 @@ pub trait ActivitySink: fmt::Debug + Send + Sync + 'static {
     fn active(&self, info: &WorkspaceInfo);
 }
 
-/// An [`ActivitySink`] that counts.
+/// An [`ActivitySink`] that listens to nobody: workspaces are stopped by other means.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct IgnoreActivity;
+
+impl IgnoreActivity {
+    /// The sink.
+    #[must_use]
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+impl ActivitySink for IgnoreActivity {
+    fn active(&self, _info: &WorkspaceInfo) {}
+}
+
+/// An [`ActivitySink`] that counts. It keeps an entry for every run, so it is for tests.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryActivity {
     uses: Arc<HashMap<(WorkspaceId, InstanceId), u64>>,

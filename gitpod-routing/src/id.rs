@@ -25,24 +25,26 @@ impl WorkspaceId {
     /// Whether `text` is a workspace id.
     #[must_use]
     pub fn matches(text: &str) -> bool {
-        let known_letters = text
-            .bytes()
-            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'-'));
-        known_letters && (is_words(text) || is_uuid(text))
+        // In one pass: this runs once or twice for each request.
+        let (mut lengths, mut part, mut hexadecimal) = ([0_usize; 5], 0, true);
+        for byte in text.bytes() {
+            match byte {
+                b'-' => part += 1,
+                b'0'..=b'9' | b'a'..=b'f' => {}
+                b'g'..=b'z' => hexadecimal = false,
+                _ => return false,
+            }
+            let Some(length) = lengths.get_mut(part) else {
+                return false;
+            };
+            *length += usize::from(byte != b'-');
+        }
+        match (part, lengths) {
+            (2, [2..=16, 2..=16, 8..=11, 0, 0]) => true, // words
+            (4, [8, 4, 4, 4, 12]) => hexadecimal,        // a UUID
+            _ => false,
+        }
     }
-}
-
-fn is_words(text: &str) -> bool {
-    let mut parts = text.split('-').map(str::len);
-    matches!(
-        (parts.next(), parts.next(), parts.next(), parts.next()),
-        (Some(2..=16), Some(2..=16), Some(8..=11), None)
-    )
-}
-
-fn is_uuid(text: &str) -> bool {
-    let parts = text.split('-').map(str::len);
-    parts.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }
 
 impl FromStr for WorkspaceId {

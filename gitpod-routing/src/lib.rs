@@ -63,7 +63,7 @@
 //! | trait | answers | in memory |
 //! | --- | --- | --- |
 //! | [`WorkspaceInfoProvider`] | where does this workspace run, who may use it? | [`MemoryProvider`] |
-//! | [`ActivitySink`] | (hears that it is used) | [`MemoryActivity`] |
+//! | [`ActivitySink`] | (hears that it is used) | [`MemoryActivity`], [`IgnoreActivity`] |
 //! | `Connector` | how is it reached? | `DirectConnector` dials TCP |
 //! | [`Pages`] | what does a refused client read? | [`BuiltInPages`] |
 //!
@@ -126,7 +126,7 @@ mod stage;
 pub use self::access::{
     Access, AccessPolicy, CookieNames, Denied, OWNER_TOKEN_HEADER, Presented, Source, decide,
 };
-pub use self::activity::{ActivitySink, MemoryActivity};
+pub use self::activity::{ActivitySink, IgnoreActivity, MemoryActivity};
 #[cfg(feature = "proxy")]
 pub use self::checked_stream::CheckedStream;
 #[cfg(feature = "proxy")]

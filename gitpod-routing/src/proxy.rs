@@ -13,7 +13,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::access::AccessPolicy;
-use crate::activity::{ActivitySink, MemoryActivity};
+use crate::activity::{ActivitySink, IgnoreActivity};
 use crate::forward::{Connector, DirectConnector, Forward, ForwardBody, ForwardOptions};
 use crate::host::{HostPattern, HostSource};
 use crate::info::{BoxError, WorkspaceInfoProvider};
@@ -67,14 +67,15 @@ impl WorkspaceProxy {
     /// Routes to the workspaces that `provider` knows, at hosts of `pattern`, over TCP to
     /// their addresses.
     ///
-    /// The host of the installation is taken to be the domain of `pattern`.
+    /// The host of the installation is taken to be the domain of `pattern`; nobody hears
+    /// which workspaces are used.
     #[must_use]
     pub fn new(pattern: HostPattern, provider: Arc<dyn WorkspaceInfoProvider>) -> Self {
         let policy = AccessPolicy::new(pattern.clone(), pattern.domain());
         let parts = Parts {
             source: HostSource::new(),
             provider,
-            activity: Arc::new(MemoryActivity::new()),
+            activity: Arc::new(IgnoreActivity::new()),
             connector: Arc::new(DirectConnector::new()),
             forward: ForwardOptions::new(policy.cookies().clone()),
             policy,

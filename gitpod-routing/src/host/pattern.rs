@@ -1,5 +1,7 @@
 //! Hostnames under one domain: reading and writing them.
 
+use std::borrow::Cow;
+
 use crate::host::label::{self, Rules};
 use crate::host::{HostError, HostName, HostTarget, foreign};
 
@@ -88,8 +90,7 @@ impl HostPattern {
     /// hostname, [`HostError::Missing`] for nothing at all.
     pub fn parse(&self, host: &str) -> Result<HostName, HostError> {
         let name = bare_name(host)?;
-        let mut lower = [0; MAX_HOST];
-        let name = self.fold(name, &mut lower)?;
+        let name = &*self.fold(name);
         if let Some(label) = name.strip_suffix(&*self.suffix) {
             return self.read_label(label);
         }
@@ -144,19 +145,13 @@ impl HostPattern {
             .ok_or(HostError::BadLabel)
     }
 
-    /// `name` in lower case, written into `buffer`; or as it is, where case counts.
-    fn fold<'b>(
-        &self,
-        name: &'b str,
-        buffer: &'b mut [u8; MAX_HOST],
-    ) -> Result<&'b str, HostError> {
-        if self.rules == Rules::Reference {
-            return Ok(name);
+    /// `name` in lower case; or as it is, where case counts.
+    fn fold<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        let upper = name.bytes().any(|b| b.is_ascii_uppercase());
+        match self.rules {
+            Rules::Strict if upper => name.to_ascii_lowercase().into(),
+            _ => name.into(), // as nearly all are
         }
-        let buffer = buffer.get_mut(..name.len()).ok_or(HostError::Malformed)?;
-        buffer.copy_from_slice(name.as_bytes());
-        buffer.make_ascii_lowercase();
-        str::from_utf8(buffer).map_err(|_| HostError::Malformed)
     }
 }
 

@@ -75,11 +75,12 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let format = Format::preferred(request.headers().get_all(ACCEPT));
+        // Read when there is something to explain, which is seldom.
+        let accept = request.headers().get(ACCEPT).cloned();
         ExplainRefusalFuture {
             inner: self.inner.call(request),
             pages: Arc::clone(&self.pages),
-            format,
+            accept,
         }
     }
 }
@@ -91,7 +92,7 @@ pub struct ExplainRefusalFuture<F> {
     #[pin]
     inner: F,
     pages: Arc<dyn Pages>,
-    format: Format,
+    accept: Option<HeaderValue>,
 }
 
 impl<F, R, E> Future for ExplainRefusalFuture<F>
@@ -102,10 +103,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let format = *this.format;
+        let format = || Format::preferred(this.accept.as_ref());
         this.inner.poll(cx).map_ok(|response| {
             match response.extensions().get::<Refusal>().cloned() {
-                Some(refusal) => explain(this.pages.as_ref(), format, &refusal, response),
+                Some(refusal) => explain(this.pages.as_ref(), format(), &refusal, response),
                 None => response.map(ExplainedBody::passed),
             }
         })
