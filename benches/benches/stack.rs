@@ -4,7 +4,11 @@
     clippy::unwrap_used,
     reason = "a benchmark is no interface, and may fail"
 )]
-#![allow(unused_qualifications, reason = "in what the macros make")]
+#![allow(
+    unused_qualifications,
+    clippy::exit,
+    reason = "in what the macros make"
+)]
 
 use std::hint::black_box;
 
