@@ -231,7 +231,7 @@ pub enum ContentSource {
 }
 
 /// A git repository to clone.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct GitSource {
     /// What `git clone` takes: a URL or the path of a local repository.
@@ -258,10 +258,36 @@ impl GitSource {
             checkout_location: String::new(),
         }
     }
+
+    /// The remote without credentials that its URL may hold, for people.
+    #[must_use]
+    pub fn remote_for_people(&self) -> String {
+        let Some((scheme, rest)) = self.remote.split_once("://") else {
+            return self.remote.clone();
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let host = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
+        format!("{scheme}://{host}{path}")
+    }
+}
+
+impl fmt::Debug for GitSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // By hand, so that credentials in the URL are not shown.
+        f.debug_struct("GitSource")
+            .field("remote", &self.remote_for_people())
+            .field("branch", &self.branch)
+            .field("depth", &self.depth)
+            .field("checkout_location", &self.checkout_location)
+            .finish()
+    }
 }
 
 /// A variable in the environment of a workspace.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct EnvVar {
     /// Its name.
@@ -278,6 +304,12 @@ impl EnvVar {
             name: name.into(),
             value: value.into(),
         }
+    }
+}
+
+impl fmt::Debug for EnvVar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}=***", self.name) // values may be secret
     }
 }
 

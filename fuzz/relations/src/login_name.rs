@@ -23,7 +23,11 @@ pub fn login_name(data: &[u8]) {
 fn read(text: &str, form: NameForm) {
     match LoginName::parse(text, form) {
         Err(why) => {
-            let codes = [ErrorCode::NotFound, ErrorCode::InvalidId, ErrorCode::AuthFailed];
+            let codes = [
+                ErrorCode::NotFound,
+                ErrorCode::InvalidId,
+                ErrorCode::AuthFailed,
+            ];
             assert!(codes.contains(&why.code()), "{text:?} {why}");
         }
         Ok(name) => {

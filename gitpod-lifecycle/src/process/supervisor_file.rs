@@ -84,7 +84,7 @@ impl SupervisorFile {
 
 fn repository(spec: &Spec) -> Option<String> {
     match &spec.content {
-        ContentSource::Git(source) => Some(source.remote.clone()),
+        ContentSource::Git(source) => Some(source.remote_for_people()),
         ContentSource::Empty | ContentSource::Initializer(_) => None,
     }
 }

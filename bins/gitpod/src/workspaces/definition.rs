@@ -1,5 +1,6 @@
 //! What is needed to start a workspace again.
 
+use std::fmt;
 use std::num::NonZeroU32;
 
 use gitpod_bridge::Workspace;
@@ -12,7 +13,7 @@ use crate::local::Repository;
 ///
 /// Unknown keys are ignored, so that an older version can read what a newer one
 /// wrote.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Definition {
     /// A URL, or an absolute path.
     pub(crate) location: String,
@@ -23,6 +24,13 @@ pub(crate) struct Definition {
     /// Go duration without use after which it stops.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) timeout: Option<String>,
+}
+
+impl fmt::Debug for Definition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // By hand, so that credentials in the location are not shown.
+        f.debug_struct("Definition").finish_non_exhaustive()
+    }
 }
 
 impl From<Repository> for Definition {

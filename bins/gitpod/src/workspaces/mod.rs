@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use gitpod_bridge::{SqliteStore, WorkspaceRecord, WorkspaceStore};
 use gitpod_lifecycle::process::{Layout, ProcessCluster};
-use gitpod_lifecycle::{Manager, WorkspaceName};
+use gitpod_lifecycle::{GitSource, Manager, WorkspaceName};
 use gitpod_routing::{MemoryProvider, WorkspaceId};
 use tokio::sync::broadcast;
 
@@ -105,7 +105,7 @@ impl Workspaces {
             workspace: Some(self.view(&record).await),
             conditions: view::conditions_of_row(record.latest.as_ref()),
             content: Some(local::Content {
-                repository: definition.location,
+                repository: GitSource::new(&definition.location).remote_for_people(),
                 branch: definition.branch.unwrap_or_default(),
                 path: self
                     .layout()

@@ -1,7 +1,7 @@
 //! Workspaces as the command line is told of them.
 
 use gitpod_bridge::{ExposedPort, InstanceRow, PortProtocol, PortVisibility, WorkspaceRecord};
-use gitpod_lifecycle::{Condition, ConditionStatus, ConditionType, Description, Spec};
+use gitpod_lifecycle::{Condition, ConditionStatus, ConditionType, Description, GitSource, Spec};
 use jiff::Timestamp;
 
 use crate::local;
@@ -11,7 +11,7 @@ pub(super) fn workspace(record: &WorkspaceRecord) -> local::Workspace {
     let workspace = local::Workspace {
         id: record.workspace.id.to_string(),
         phase: "stopped".to_owned(),
-        repository: record.workspace.context_url.clone(),
+        repository: GitSource::new(&record.workspace.context_url).remote_for_people(),
         created_at: record.workspace.created_at.to_string(),
         ..local::Workspace::default()
     };

@@ -5,10 +5,10 @@ use crate::content::ContentError;
 
 /// Why a clone of `source` failed, from what git said in the C locale.
 pub(super) fn explain(source: &Checked, said: &str) -> ContentError {
-    let shown = source.shown();
+    let shown = &source.shown;
     let says = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
     if says(&["No space left on device", "Disk quota exceeded"]) {
-        return ContentError::Full(shown);
+        return ContentError::Full(shown.clone());
     }
     if says(&NO_REVISION) {
         return ContentError::NotFound(no_revision(&source.revision, &shown));

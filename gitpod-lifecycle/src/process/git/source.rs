@@ -10,6 +10,8 @@ use crate::spec::GitSource;
 pub(super) struct Checked {
     /// A URL or an absolute path.
     pub(super) remote: String,
+    /// The same without credentials, for people.
+    pub(super) shown: String,
     pub(super) revision: Revision,
     pub(super) depth: Option<u32>,
     /// Below the content; empty for the content itself.
@@ -39,22 +41,11 @@ impl Checked {
         };
         Ok(Self {
             remote: source.remote.clone(),
+            shown: source.remote_for_people(),
             revision,
             depth: source.depth.map(Into::into),
             location: location(&source.checkout_location)?,
         })
-    }
-
-    /// The remote without credentials, for people.
-    pub(super) fn shown(&self) -> String {
-        let Some((scheme, rest)) = self.remote.split_once("://") else {
-            return self.remote.clone();
-        };
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let host = authority
-            .rsplit_once('@')
-            .map_or(authority, |(_, host)| host);
-        format!("{scheme}://{host}/{path}")
     }
 }
 
@@ -189,6 +180,6 @@ mod tests {
     #[test]
     fn credentials_are_not_shown() {
         let checked = Checked::of(&GitSource::new("https://me:s3cret@example.com/x")).unwrap();
-        assert_eq!(checked.shown(), "https://example.com/x");
+        assert_eq!(checked.shown, "https://example.com/x");
     }
 }
