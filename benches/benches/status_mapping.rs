@@ -2,6 +2,7 @@
 #![allow(
     missing_docs,
     unused_qualifications,
+    clippy::exit,
     clippy::unwrap_used,
     reason = "a benchmark is no interface, and may fail; its macros qualify what needs it not"
 )]

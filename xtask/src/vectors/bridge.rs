@@ -23,7 +23,7 @@ pub(crate) fn replay(group: &str, _fixtures: &Value, case: &Value) -> Option<Out
         ));
     };
     Some(match replay(&case) {
-        Ok(got) => verdict(&case, got),
+        Ok(got) => verdict(&case, &got),
         Err(error) => Outcome::Skipped(format!("not understood: {error:#}")),
     })
 }

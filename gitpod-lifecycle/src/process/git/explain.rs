@@ -11,13 +11,13 @@ pub(super) fn explain(source: &Checked, said: &str) -> ContentError {
         return ContentError::Full(shown.clone());
     }
     if says(&NO_REVISION) {
-        return ContentError::NotFound(no_revision(&source.revision, &shown));
+        return ContentError::NotFound(no_revision(&source.revision, shown));
     }
     match KNOWN.iter().find(|(parts, _)| says(parts)) {
-        Some((_, advice)) => ContentError::NotFound(advice.replace("{}", &shown)),
+        Some((_, advice)) => ContentError::NotFound(advice.replace("{}", shown)),
         None => ContentError::failed(format!(
             "git cannot clone {shown}: {}",
-            without(said, source, &shown)
+            without(said, source, shown)
         )),
     }
 }

@@ -9,7 +9,7 @@ use crate::vectors::outcome::Outcome;
 ///
 /// `""`, `null`, an absent key and an empty list are one value. Of rows a case
 /// states only what differs from its input.
-pub(super) fn verdict(case: &Case<'_>, got: Value) -> Outcome {
+pub(super) fn verdict(case: &Case<'_>, got: &Value) -> Outcome {
     let mut expected = Map::new();
     let mut compared = Map::new();
     for (key, expect) in case.expect.as_object().into_iter().flatten() {
