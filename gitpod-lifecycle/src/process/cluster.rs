@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gitpod_routing::InstanceId;
+use tokio::sync::OnceCell;
 use tracing::warn;
 
+use super::attach;
 use super::kill::sweep;
+use super::network::{Network, NetworkChoice, NoOwnNetwork};
 use super::private_file::make_dir;
 use super::runner::Runner;
 use super::runner_file::{Ended, RunnerFile};
@@ -28,8 +31,8 @@ use crate::spec::Spec;
 /// ended: asked at first, by force after a grace period, also what has detached
 /// itself. Supervisors live on when this process ends, and are found again.
 ///
-/// Workspaces are not isolated: they run as the same user, on the same network
-/// and file system. Cloning shares it. Must be used within a tokio runtime.
+/// Workspaces are not isolated: they run as the same user, on the same file
+/// system, and on the same network unless the settings say otherwise. Cloning shares it. Must be used within a tokio runtime.
 #[derive(Clone, Debug)]
 pub struct ProcessCluster(Arc<Inner>);
 
@@ -38,6 +41,8 @@ struct Inner {
     settings: ProcessSettings,
     runners: Mutex<HashMap<InstanceId, Arc<Runner>>>,
     feed: ChangeFeed,
+    /// Whether networks of their own can be had. Tried once.
+    own_networks: OnceCell<Result<(), NoOwnNetwork>>,
 }
 
 impl ProcessCluster {
@@ -48,6 +53,7 @@ impl ProcessCluster {
             settings,
             runners: Mutex::default(),
             feed: ChangeFeed::new(),
+            own_networks: OnceCell::new(),
         }))
     }
 
@@ -68,6 +74,35 @@ impl ProcessCluster {
     #[must_use]
     pub fn limits(&self, instance: &InstanceId) -> Option<String> {
         Some(self.runner(instance)?.limits())
+    }
+
+    /// Which network `instance` is in; `None` if it has not been started.
+    #[must_use]
+    pub fn network(&self, instance: &InstanceId) -> Option<Network> {
+        self.runner(instance)?.network()
+    }
+
+    /// Whether workspaces can have networks of their own on this machine. Tried the
+    /// first time that anybody asks, which takes some 100 ms, and at most two seconds.
+    ///
+    /// # Errors
+    ///
+    /// Why they cannot.
+    pub async fn own_networks(&self) -> Result<(), NoOwnNetwork> {
+        let probe = || attach::probe(&self.0.settings);
+        self.0.own_networks.get_or_init(probe).await.clone()
+    }
+
+    /// The network that a workspace gets now.
+    async fn next_network(&self) -> Result<Network, NoOwnNetwork> {
+        match self.0.settings.network {
+            NetworkChoice::Shared => Ok(Network::Shared),
+            NetworkChoice::Own => self.own_networks().await.map(|()| Network::Own),
+            NetworkChoice::Auto => Ok(match self.own_networks().await {
+                Ok(()) => Network::Own,
+                Err(_) => Network::Shared,
+            }),
+        }
     }
 
     /// The runner of `instance`; one that an earlier process has left is taken over.
@@ -121,19 +156,28 @@ impl ProcessCluster {
         }
         // Left by a start whose result was lost.
         sweep(&self.0.settings.layout.instance(&spec.instance), None).await;
+        let network = self.next_network().await;
         let started = runner.change(|state| {
             let file = &mut state.file;
             if file.process.is_some() || file.ended.is_some() {
                 return None;
             }
-            if let Err(why) = start_supervisor(spec, &self.0.settings, file) {
-                warn!(instance = %spec.instance, %why, "supervisor cannot be started");
-                file.ended = Some(Ended::badly(127, why.to_string()));
-            }
-            file.process.filter(|_| file.ended.is_none())
+            let gate = network
+                .map_err(|why| format!("workspace cannot have its own network: {why}"))
+                .and_then(|network| {
+                    start_supervisor(spec, &self.0.settings, network, file)
+                        .map_err(|why| why.to_string())
+                })
+                .inspect_err(|why| {
+                    warn!(instance = %spec.instance, %why, "supervisor cannot be started");
+                    file.ended = Some(Ended::badly(127, why));
+                })
+                .ok()?;
+            Some((file.process?, gate))
         });
-        if let Some(process) = started {
+        if let Some((process, gate)) = started {
             self.keep(runner, &spec.instance, process);
+            gate.map(|gate| tokio::spawn(attach::open(process, gate)));
         }
     }
 }

@@ -12,6 +12,7 @@ use tracing::warn;
 
 use super::cluster::ProcessCluster;
 use super::listeners::{Socket, SocketState, tcp_sockets};
+use super::network::Network;
 use super::owner::Owners;
 use super::socket;
 use super::tree::ProcessId;
@@ -24,10 +25,14 @@ use super::tree::ProcessId;
 /// | IDE | the port that the supervisor names |
 /// | port | a loopback address on which this workspace, and nobody else, listens |
 ///
-/// All local workspaces share the machine's network, so a port says nothing about
+/// Local workspaces may share the machine's network, where a port says nothing about
 /// whose it is. A connection is made only if every listener that could answer it
 /// belongs to the workspace, and is handed out only if that is still so and its
 /// other end belongs to the workspace too. Not before that is a byte sent.
+///
+/// A workspace in a network of its own is different: nobody else can listen there,
+/// and nobody from here can connect. Its supervisor, found by the same check of who
+/// is at the other end, makes the connection and carries it through its socket.
 #[derive(Clone, Debug)]
 pub struct LocalConnector {
     cluster: ProcessCluster,
@@ -76,12 +81,32 @@ impl LocalConnector {
             .get("port")
             .and_then(|port| u16::try_from(port.as_u64()?).ok());
         Ok(match port {
-            Some(port) => Box::new(self.to_port(port, supervisor).await?),
+            Some(port) => self.to_port(target, port, supervisor).await?,
             None => Box::new(self.to_supervisor(target, supervisor).await?),
         })
     }
 
-    async fn to_port(&self, port: u16, supervisor: ProcessId) -> Result<TcpStream, ConnectError> {
+    async fn to_port(
+        &self,
+        target: &DialTarget,
+        port: u16,
+        supervisor: ProcessId,
+    ) -> Result<Connection, ConnectError> {
+        if self.cluster.network(&target.info.instance) != Some(Network::Own) {
+            return Ok(Box::new(self.to_shared_port(port, supervisor).await?));
+        }
+        let stream = self.to_supervisor(target, supervisor).await?;
+        match socket::tunnel(stream, port).await.map_err(unreachable)? {
+            Some(tunnel) => Ok(Box::new(tunnel)),
+            None => Err(ConnectError::NotListening),
+        }
+    }
+
+    async fn to_shared_port(
+        &self,
+        port: u16,
+        supervisor: ProcessId,
+    ) -> Result<TcpStream, ConnectError> {
         let mut last = ConnectError::NotListening;
         for _ in 0..ATTEMPTS {
             match self.try_port(port, supervisor).await? {
@@ -231,7 +256,7 @@ impl Connector for LocalConnector {
         Ok(match target.service {
             WorkspaceService::Supervisor => Box::new(self.to_supervisor(target, supervisor).await?),
             WorkspaceService::Ide => self.to_ide(target, supervisor).await?,
-            WorkspaceService::Port(port) => Box::new(self.to_port(port, supervisor).await?),
+            WorkspaceService::Port(port) => self.to_port(target, port, supervisor).await?,
             _ => return Err(ConnectError::NotListening),
         })
     }

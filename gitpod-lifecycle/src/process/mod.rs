@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Workspaces are **not isolated** from each other nor from the user who runs
-//! them: same user, same files, same network. What is kept apart is their
+//! them: same user, same files, and, but for [`NetworkChoice::Own`], same network. What is kept apart is their
 //! directories, environments and process trees; what is routed to a port of a
 //! workspace reaches that workspace or nobody.
 //!
@@ -19,6 +19,7 @@
 //!
 //! Linux only: it reads `/proc`.
 
+mod attach;
 mod cgroup;
 mod cluster;
 mod connect;
@@ -28,6 +29,7 @@ mod kill;
 mod layout;
 mod limits;
 pub mod listeners;
+mod network;
 mod owner;
 mod pidfd;
 mod private_file;
@@ -40,9 +42,11 @@ mod spawn;
 mod supervisor_file;
 pub mod tree;
 
+pub use self::attach::NETWORK_IS_UP;
 pub use self::cluster::ProcessCluster;
 pub use self::connect::LocalConnector;
 pub use self::git::GitContent;
 pub use self::layout::Layout;
+pub use self::network::{Network, NetworkChoice, NoOwnNetwork};
 pub use self::records::FileRecords;
 pub use self::settings::{IdeChoice, Limits, ProcessSettings};

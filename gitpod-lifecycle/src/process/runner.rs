@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 
 use super::cgroup::Cgroup;
 use super::kill::{kill_tree, sweep};
+use super::network::Network;
 use super::pidfd::{Exit, Handle, signal};
 use super::private_file::remove;
 use super::runner_file::{Ended, RunnerFile};
@@ -98,6 +99,12 @@ impl Runner {
 
     pub(crate) fn limits(&self) -> String {
         lock(&self.state).file.limits.to_string()
+    }
+
+    /// Which network it is in; `None` before it is started.
+    pub(crate) fn network(&self) -> Option<Network> {
+        let state = lock(&self.state);
+        state.file.process.map(|_| state.file.network)
     }
 
     pub(crate) fn cgroup(&self) -> Option<Cgroup> {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::limits::Enforcement;
+use super::network::Network;
 use super::private_file::{Durability, replace};
 use super::tree::ProcessId;
 
@@ -22,6 +23,7 @@ pub(crate) struct RunnerFile {
     pub(crate) boot: String,
     pub(crate) cgroup: Option<PathBuf>,
     pub(crate) limits: Enforcement,
+    pub(crate) network: Network,
     pub(crate) deleting_since: Option<Timestamp>,
     pub(crate) grace: Option<Duration>,
     pub(crate) ended: Option<Ended>,

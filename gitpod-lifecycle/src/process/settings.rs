@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::layout::Layout;
+use super::network::NetworkChoice;
 use crate::url::UrlTemplate;
 
 /// How local workspaces are run.
@@ -24,6 +25,9 @@ pub struct ProcessSettings {
     pub ide: IdeChoice,
     /// How much a workspace may use.
     pub limits: Limits,
+    /// Which network a workspace is in. Anything but the machine's needs a supervisor that
+    /// makes one, and knows `--probe-network`.
+    pub network: NetworkChoice,
     /// How long a workspace has to end where nobody says otherwise: 30 seconds.
     pub grace: Duration,
     /// Names of variables that workspaces inherit from this process, beside those
@@ -32,7 +36,8 @@ pub struct ProcessSettings {
 }
 
 impl ProcessSettings {
-    /// Workspaces below `layout` under `supervisor`, without IDE or limits.
+    /// Workspaces below `layout` under `supervisor`, without IDE or limits, on the
+    /// machine's network.
     #[must_use]
     pub fn new(
         layout: Layout,
@@ -47,6 +52,7 @@ impl ProcessSettings {
             port_url_template,
             ide: IdeChoice::None,
             limits: Limits::default(),
+            network: NetworkChoice::default(),
             grace: Duration::from_secs(30),
             inherit: Vec::new(),
         }
@@ -63,6 +69,13 @@ impl ProcessSettings {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// In such a `network`.
+    #[must_use]
+    pub fn with_network(mut self, network: NetworkChoice) -> Self {
+        self.network = network;
         self
     }
 

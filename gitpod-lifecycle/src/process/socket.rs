@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
+use hyper::upgrade::Upgraded;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustix::fs::{Mode, OFlags};
@@ -68,6 +69,31 @@ pub(crate) async fn ask(socket: &Path, path: &str) -> io::Result<Value> {
 
 /// A status is some hundred bytes; a megabyte is a mistake.
 const LONGEST_ANSWER: usize = 1 << 20;
+
+/// Has the supervisor at the other end of `stream` connect to `port` of its own
+/// loopback; `None` if nobody listens there. What is sent from then on reaches that.
+pub(crate) async fn tunnel(stream: UnixStream, port: u16) -> io::Result<Option<TokioIo<Upgraded>>> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    // Ends with the exchange; what is upgraded lives on without it.
+    tokio::spawn(connection.with_upgrades());
+    let target = format!("127.0.0.1:{port}");
+    let request = Request::connect(&target)
+        .header("host", &target)
+        .body(Empty::<Bytes>::new())
+        .map_err(io::Error::other)?;
+    let response = sender.send_request(request).await;
+    let response = response.map_err(io::Error::other)?;
+    match response.status() {
+        StatusCode::OK => {
+            let upgraded = hyper::upgrade::on(response).await;
+            Ok(Some(TokioIo::new(upgraded.map_err(io::Error::other)?)))
+        }
+        StatusCode::NOT_FOUND => Ok(None),
+        other => Err(io::Error::other(format!("supervisor answers {other}"))),
+    }
+}
 
 /// Waits until the supervisor at `socket` says that its IDE is up, or that there
 /// will be none.

@@ -5,11 +5,12 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 
 use super::cgroup::Cgroup;
 use super::environment::{inherited, of_workspace};
 use super::limits::Enforcement;
+use super::network::Network;
 use super::private_file::{Durability, make_dir, remove, replace};
 use super::runner_file::RunnerFile;
 use super::settings::ProcessSettings;
@@ -22,29 +23,35 @@ use crate::spec::Spec;
 ///
 /// It gets a process group of its own, so that signals of a terminal do not reach
 /// it; an environment of its own; and a control group where that is possible.
+/// In a network of its own it waits behind the gate that this gives back.
 pub(crate) fn start_supervisor(
     spec: &Spec,
     settings: &ProcessSettings,
+    network: Network,
     runner: &mut RunnerFile,
-) -> io::Result<()> {
+) -> io::Result<Option<ChildStdin>> {
     let dir = settings.layout.instance(&spec.instance);
     let group = Cgroup::make(&dir);
     let (enforcement, rest) = Enforcement::set(&settings.limits, group.as_ref());
     let file = SupervisorFile::of(spec, settings, rest).map_err(io::Error::other)?;
     let env = of_workspace(spec, &file);
-    let file = file.with_env(env);
+    let file = file.with_env(env).with_network(network);
     let config = write_config(&file, &dir)?;
     remove(&settings.layout.socket(&spec.instance))?;
     let log = open_log(&settings.layout.supervisor_log(&spec.instance))?;
     let mut command = command(&file, settings, &config, log)?;
-    let child = command.spawn().map_err(|why| cannot_run(settings, &why))?;
+    if network == Network::Own {
+        command.stdin(Stdio::piped());
+    }
+    let mut child = command.spawn().map_err(|why| cannot_run(settings, &why))?;
     // What `Child` offers is not needed: its end is seen through its handle.
     let process = ProcessId::of(child.id()).ok_or(io::ErrorKind::NotFound)?;
     runner.process = Some(process);
     runner.limits = enforcement;
+    runner.network = network;
     runner.cgroup = group.as_ref().map(|group| group.path().to_owned());
     group.iter().for_each(|group| move_all(process, group));
-    Ok(())
+    Ok(child.stdin.take())
 }
 
 fn write_config(file: &SupervisorFile, dir: &Path) -> io::Result<PathBuf> {

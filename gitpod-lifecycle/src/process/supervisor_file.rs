@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::limits::ProcessLimits;
+use super::network::Network;
 use super::settings::{IdeChoice, ProcessSettings};
 use crate::content::ContentError;
 use crate::spec::{ContentSource, Spec};
@@ -26,6 +27,9 @@ pub(crate) struct SupervisorFile {
     ide: Ide,
     pub(crate) env: BTreeMap<String, String>,
     limits: ProcessLimits,
+    /// Left out where it is shared, as supervisors need not know of any other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<Network>,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,11 +69,17 @@ impl SupervisorFile {
             },
             env: BTreeMap::new(),
             limits,
+            network: None,
         })
     }
 
     pub(crate) fn with_env(mut self, env: BTreeMap<String, String>) -> Self {
         self.env = env;
+        self
+    }
+
+    pub(crate) fn with_network(mut self, network: Network) -> Self {
+        self.network = (network == Network::Own).then_some(network);
         self
     }
 
