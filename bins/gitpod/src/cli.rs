@@ -70,6 +70,17 @@ pub(crate) enum Format {
     Json,
 }
 
+/// Which network workspaces get.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Network {
+    /// One of its own for each, where that can be had.
+    Auto,
+    /// One of its own for each, or none is started.
+    Own,
+    /// This machine's.
+    Shared,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct UpArgs {
     /// Repository of a first workspace: a URL or a path.
@@ -93,6 +104,10 @@ pub(crate) struct UpArgs {
         overrides_with = "ide"
     )]
     pub(crate) ide: String,
+    /// Which network a workspace is in: `own`, where its ports are nobody else's;
+    /// `shared` with this machine; `auto` takes `own` where this machine allows it.
+    #[arg(long, value_enum, default_value_t = Network::Auto, value_name = "NETWORK")]
+    pub(crate) network: Network,
     #[command(flatten)]
     pub(crate) checkout: Checkout,
     #[command(flatten)]

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use gitpod_lifecycle::process::Network;
 use serde::Deserialize;
 
 use crate::limits::Limits;
@@ -38,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) env: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) limits: Limits,
+    #[serde(default)]
+    pub(crate) network: Network,
 }
 
 /// Which editor to run.

@@ -15,7 +15,8 @@
 //! # }
 //! ```
 //!
-//! It trusts whoever reaches its socket: the proxy in front decides who may. It does not isolate anything.
+//! It trusts whoever reaches its socket: the proxy in front decides who may. It isolates nothing but, if
+//! told, the network.
 //!
 //! # Configuration
 //!
@@ -33,6 +34,7 @@
 //! | `content_source` | `from-other` (default), `from-backup`, `from-prebuild` |
 //! | `ide` | `null`, `"auto"` (openvscode-server, code-server, JupyterLab) or a command with `{port}`, `{content}`, `{host}` |
 //! | `env` | variables of tasks and editor |
+//! | `network` | `shared` (default) with the machine, or `own`: it makes one, and waits until standard input says `up` or why not |
 //! | `limits` | of each process: `open_files`, `address_space_bytes`, `file_size_bytes`, `core_bytes`, `cpu_seconds`; of the user: `processes` |
 //!
 //! # What it answers
@@ -51,6 +53,9 @@
 //! | `/_supervisor/v1/tasks/{id or name}/log` | the output as text; `?follow=1` goes on while the task writes, `?tail=BYTES`; `ide` is the editor |
 //! | `/_supervisor/v1/events` | server-sent events `state`, `ide`, `tasks`, `ports`; with `?output=BYTES` also `output` |
 //!
+//! In a network of its own it also answers `CONNECT 127.0.0.1:PORT` with a connection to that port, which nobody can reach from
+//! outside: 404 if nobody listens, 502 if it cannot be reached.
+//!
 //! SIGTERM and SIGINT end it: every descendant gets SIGTERM (and SIGCONT; SIGHUP a second later), and it exits with 0 when none
 //! is left. It never kills; whoever started it does, after a grace.
 
@@ -61,6 +66,7 @@ mod events;
 mod ide;
 mod limits;
 mod log;
+mod network;
 mod output;
 mod page;
 mod ports;
@@ -71,6 +77,7 @@ mod serve;
 mod socket;
 mod stop;
 mod task;
+mod tunnel;
 mod utf8;
 mod workspace;
 
@@ -85,8 +92,11 @@ use clap::Parser;
 #[command(name = "supervisor", version)]
 struct Arguments {
     /// The JSON file that describes the workspace.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "probe_network")]
+    config: Option<PathBuf>,
+    /// Instead: make a network of its own, and end with standard input.
+    #[arg(long, conflicts_with = "config")]
+    probe_network: bool,
 }
 
 /// Runs the supervisor until SIGTERM or SIGINT ends it. `arguments` start with the program's name.
@@ -101,7 +111,11 @@ pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    match run::run(&arguments.config) {
+    let done = match &arguments.config {
+        Some(config) => run::run(config),
+        None => network::probe(),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -2,18 +2,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use gitpod_lifecycle::process::Network;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
 use crate::workspace::{RunState, Workspace};
-use crate::{ide, ports, serve, socket, stop};
+use crate::{ide, network, ports, serve, socket, stop};
 
 /// The whole life of a supervisor.
 pub(crate) fn run(config: &Path) -> Result<()> {
     log_to_stderr();
     let config = Config::load(config)?;
     config.limits.apply()?;
+    if config.network == Network::Own {
+        network::enter()?; // while there is one thread only, and before anything is dialled or started
+    }
     rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(1))
         .context("cannot become the parent of orphaned processes")?;
     for dir in [config.logs_dir.clone(), config.state_dir()] {

@@ -5,9 +5,12 @@ use axum::Json;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use gitpod_lifecycle::process::Network;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
@@ -18,16 +21,21 @@ use crate::events::{events, file_json, tasks_json};
 use crate::ide::IdeState;
 use crate::log::Follow;
 use crate::page;
+use crate::tunnel;
 use crate::workspace::{RunState, Workspace};
 
 type Shared = State<Arc<Workspace>>;
 
 /// Answers on the socket until it is dropped.
 pub(crate) async fn serve(listener: UnixListener, workspace: Arc<Workspace>) {
+    let connect = match workspace.config.network {
+        Network::Own => Connect::Allowed,
+        _ => Connect::Refused,
+    };
     let router = router(workspace);
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(answer(stream, router.clone()))),
+            Ok((stream, _)) => drop(tokio::spawn(answer(stream, router.clone(), connect))),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(100)).await; // out of files: others must end first
@@ -36,10 +44,30 @@ pub(crate) async fn serve(listener: UnixListener, workspace: Arc<Workspace>) {
     }
 }
 
+/// Whether ports of loopback are reached through the socket.
+#[derive(Clone, Copy, Debug)]
+enum Connect {
+    Allowed,
+    Refused,
+}
+
 /// Without a limit on idle time: the other end is the proxy, whose pool closes what it does not need.
-async fn answer(stream: UnixStream, router: Router) {
+async fn answer(stream: UnixStream, router: Router, connect: Connect) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let router = router.clone();
+        async move {
+            match connect {
+                Connect::Allowed if request.method() == Method::CONNECT => {
+                    Ok(tunnel::open(request).await)
+                }
+                _ => router.call(request).await,
+            }
+        }
+    });
     let served = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended");
@@ -89,7 +117,7 @@ async fn only_get() -> Response {
     )
 }
 
-fn refuse(status: StatusCode, message: &str, fix: &str) -> Response {
+pub(crate) fn refuse(status: StatusCode, message: &str, fix: &str) -> Response {
     (
         status,
         Json(json!({"error": {"message": message, "fix": fix}})),

@@ -7,10 +7,13 @@
 //!
 //! `pasta` carries packets between a device in the namespace and ordinary sockets of
 //! this user: no privilege is needed. It goes on by itself, also when this process
-//! is killed, and ends with the namespace.
+//! is killed. It ends when the file by which it found the namespace is deleted, which
+//! is why each instance has a link of its own for that: what removes the link ends
+//! it, be it this process or the next one.
 
 use std::io::Write;
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Stdio};
 use std::time::Duration;
 use std::{env, fs};
@@ -21,6 +24,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 use super::network::NoOwnNetwork;
+use super::private_file::remove;
 use super::settings::ProcessSettings;
 use super::tree::ProcessId;
 
@@ -57,11 +61,12 @@ async fn probe_with_supervisor(settings: &ProcessSettings) -> Result<(), NoOwnNe
         .kill_on_drop(true)
         .spawn()
         .map_err(refused)?;
-    let process = child.id().and_then(ProcessId::of);
-    let attached = match process {
-        Some(process) => attach(process).await,
+    let link = settings.layout.root().join("network-probe");
+    let attached = match child.id().and_then(ProcessId::of) {
+        Some(process) => attach(process, &link).await,
         None => Err(NoOwnNetwork::NoNamespace(String::new())),
     };
+    detach(&link);
     drop(child.stdin.take());
     if let Err(NoOwnNetwork::NoNamespace(_)) = attached {
         let mut said = String::new();
@@ -73,9 +78,15 @@ async fn probe_with_supervisor(settings: &ProcessSettings) -> Result<(), NoOwnNe
     attached
 }
 
-/// Connects the network of a supervisor that waits for it behind `gate`, and lets it go on.
-pub(crate) async fn open(process: ProcessId, mut gate: ChildStdin) {
-    let attached = attach(process).await;
+/// Connects the network of a supervisor that waits for it behind `gate`, and lets it go
+/// on. It stays connected until `link` is [removed](detach).
+pub(crate) async fn open(process: ProcessId, mut gate: ChildStdin, link: PathBuf) {
+    let attached = attach(process, &link).await;
+    if !process.is_alive() {
+        // Its end may have been seen before `pasta` looked for the end of the link.
+        let _ = symlink("/", &link);
+        detach(&link);
+    }
     let word = match &attached {
         Ok(()) => NETWORK_IS_UP.to_owned(),
         Err(why) => {
@@ -89,16 +100,33 @@ pub(crate) async fn open(process: ProcessId, mut gate: ChildStdin) {
     }
 }
 
-async fn attach(process: ProcessId) -> Result<(), NoOwnNetwork> {
+/// The link by which the network of the instance in `dir` is found.
+pub(crate) fn link_in(dir: &Path) -> PathBuf {
+    dir.join("network")
+}
+
+/// Ends whatever connects the network that `link` stands for.
+pub(crate) fn detach(link: &Path) {
+    if let Err(why) = remove(link) {
+        warn!(link = %link.display(), %why, "network of a workspace stays connected");
+    }
+}
+
+async fn attach(process: ProcessId, link: &Path) -> Result<(), NoOwnNetwork> {
     until_in_namespaces(process).await?;
     let refused = |why: std::io::Error| NoOwnNetwork::NotAttached(why.to_string());
+    let namespace = |name| format!("/proc/{}/ns/{name}", process.pid);
+    remove(link)
+        .and_then(|()| symlink(namespace("net"), link))
+        .map_err(refused)?;
     let mut command = Command::new(PASTA);
     if rustix::process::geteuid().is_root() {
         command.args(["--runas", "0"]); // else it becomes `nobody`, who may not enter
     }
     let child = command
         .args(PASTA_ARGUMENTS)
-        .arg(process.pid.to_string())
+        .args(["--userns", &namespace("user"), "--netns"])
+        .arg(link)
         .env_clear()
         .envs(env::var_os("PATH").map(|path| ("PATH", path)))
         .current_dir("/")

@@ -177,7 +177,8 @@ impl ProcessCluster {
         });
         if let Some((process, gate)) = started {
             self.keep(runner, &spec.instance, process);
-            gate.map(|gate| tokio::spawn(attach::open(process, gate)));
+            let link = attach::link_in(&self.0.settings.layout.instance(&spec.instance));
+            gate.map(|gate| tokio::spawn(attach::open(process, gate, link)));
         }
     }
 }

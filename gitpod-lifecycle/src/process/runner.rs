@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::attach::{detach, link_in};
 use super::cgroup::Cgroup;
 use super::kill::{kill_tree, sweep};
 use super::network::Network;
@@ -170,6 +171,7 @@ impl Runner {
             group.remove();
         }
         let dir = self.dir();
+        detach(&link_in(&dir));
         let left =
             ["supervisor.json", "supervisor.sock", "supervisor.log"].map(|name| dir.join(name));
         for path in left.into_iter().chain([RunnerFile::path(&dir)]) {
@@ -189,6 +191,7 @@ impl Runner {
             None => None, // ended while nobody looked
         };
         sweep(&self.dir(), self.cgroup().as_ref()).await;
+        detach(&link_in(&self.dir()));
         let log = self.layout.supervisor_log(&self.instance);
         let released = self.change(|state| {
             state.ready = false;

@@ -32,7 +32,7 @@ const COMPILER_OF_FUZZING: Need = Need {
 };
 
 /// Nothing is listed that no test uses: databases come with the tests that need them.
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 7] = [
     Need {
         purpose: "clones repositories",
         packages: &["git"],
@@ -42,6 +42,11 @@ const NEEDS: [Need; 6] = [
         purpose: "signals processes and looks at them",
         packages: &["procps"],
         present: || which("kill").is_some() && which("ps").is_some(),
+    },
+    Need {
+        purpose: "a network per workspace",
+        packages: &["passt"],
+        present: || which("pasta").is_some(),
     },
     Need {
         purpose: "nebula-cert, the judge of our certificates",

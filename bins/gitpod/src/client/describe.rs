@@ -48,6 +48,7 @@ fn write_text(out: &mut dyn Write, answer: &DescribeResponse) -> io::Result<()> 
     line("branch", &content.branch)?;
     line("files", &content.path)?;
     line("limits", &answer.limits)?;
+    line("network", &answer.network)?;
     for port in &workspace.ports {
         let text = format!("{} {} {}", port.port, port.visibility, port.url);
         line("port", &text)?;

@@ -80,6 +80,7 @@ pub(super) struct DescribeView {
     last_activity: Option<String>,
     content: ContentView,
     limits: String,
+    network: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -120,6 +121,7 @@ impl From<DescribeResponse> for DescribeView {
                 ready: content.ready,
             },
             limits: from.limits,
+            network: present(from.network),
         }
     }
 }

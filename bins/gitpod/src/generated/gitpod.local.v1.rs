@@ -139,6 +139,9 @@ pub struct DescribeResponse {
     /// RFC 3339; empty if nobody has used this run.
     #[prost(string, tag = "7")]
     pub last_activity: ::prost::alloc::string::String,
+    /// `own` or `shared`; empty if it does not run.
+    #[prost(string, tag = "8")]
+    pub network: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Condition {

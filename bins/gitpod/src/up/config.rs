@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gitpod_routing::HostPattern;
 
-use crate::cli::{Checkout, Format, UpArgs};
+use crate::cli::{Checkout, Format, Network, UpArgs};
 use crate::exit::{Failure, Kind};
 use crate::{repository, state_dir};
 
@@ -19,6 +19,7 @@ pub(crate) struct Config {
     pub(crate) hosts: HostPattern,
     pub(crate) timeout: Duration,
     pub(crate) ide: Ide,
+    pub(crate) network: Network,
     pub(crate) state_dir: PathBuf,
     pub(crate) output: Format,
 }
@@ -73,6 +74,7 @@ impl TryFrom<UpArgs> for Config {
             hosts,
             timeout: args.timeout,
             ide: ide(&args.ide)?,
+            network: args.network,
             state_dir: state_dir::locate(args.state.state_dir.as_deref())?,
             output: args.output.output,
         })

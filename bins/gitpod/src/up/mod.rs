@@ -4,6 +4,7 @@ mod activity;
 mod config;
 mod content;
 mod event;
+mod network;
 mod serve;
 mod source;
 mod wire;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use gitpod_bridge::{Bridge, MemoryPublisher, Origin, Relay, SqliteStore};
 use gitpod_lifecycle::grpc::WorkspaceManagerService;
 use gitpod_lifecycle::process::{
-    FileRecords, GitContent, IdeChoice, Layout, LocalConnector, ProcessCluster, ProcessSettings,
+    FileRecords, GitContent, IdeChoice, Layout, LocalConnector, NetworkChoice, ProcessCluster,
+    ProcessSettings,
 };
 use gitpod_lifecycle::{Adapters, Clock, Manager, Settings, Timeouts, UrlTemplate};
 use gitpod_routing::{MemoryProvider, Scheme, WorkspaceProxy};
@@ -20,8 +21,10 @@ use tonic::transport::Server;
 use super::activity::ReportedActivity;
 use super::config::{Config, Ide};
 use super::content::DescribedContent;
+use super::network;
 use super::serve;
 use super::source::ManagerSource;
+use crate::cli::Network;
 use crate::exit::Failure;
 use crate::local::workspaces_server::WorkspacesServer;
 use crate::state_dir::{DATABASE, HeldStateDir};
@@ -50,6 +53,7 @@ impl System {
         let urls = Urls::new(&config.domain, address.port())?;
         let layout = Layout::new(held.path());
         let cluster = ProcessCluster::new(process_settings(config, &layout, &urls));
+        network::settle(config.network, &cluster).await?;
         let connector = LocalConnector::new(cluster.clone());
         let manager = open_manager(config, &layout, cluster.clone(), &urls).await?;
         let routes = MemoryProvider::new();
@@ -208,9 +212,15 @@ fn process_settings(config: &Config, layout: &Layout, urls: &Urls) -> ProcessSet
         urls.workspace.clone(),
         urls.port.clone(),
     );
-    settings.with_ide(match &config.ide {
-        Ide::Auto => IdeChoice::Auto,
-        Ide::None => IdeChoice::None,
-        Ide::Command(words) => IdeChoice::Command(words.clone()),
-    })
+    settings
+        .with_ide(match &config.ide {
+            Ide::Auto => IdeChoice::Auto,
+            Ide::None => IdeChoice::None,
+            Ide::Command(words) => IdeChoice::Command(words.clone()),
+        })
+        .with_network(match config.network {
+            Network::Auto => NetworkChoice::Auto,
+            Network::Own => NetworkChoice::Own,
+            Network::Shared => NetworkChoice::Shared,
+        })
 }

@@ -120,6 +120,10 @@ impl Workspaces {
             && let Ok(described) = self.shared.manager.describe(&row.id).await
         {
             view::add_live(&mut answer, &described);
+            let network = self.shared.cluster.network(&row.id);
+            answer.network = network
+                .map(|network| network.to_string())
+                .unwrap_or_default();
             answer.limits = self.shared.cluster.limits(&row.id).unwrap_or_default();
         }
         Ok(answer)
