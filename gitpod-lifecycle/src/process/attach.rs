@@ -144,8 +144,10 @@ async fn attach(process: ProcessId, link: &Path) -> Result<(), NoOwnNetwork> {
     match output.status.success() {
         true => Ok(()),
         false => {
-            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            Err(NoOwnNetwork::NotAttached(said))
+            let said = String::from_utf8_lossy(&output.stderr);
+            // The last line is what ended it.
+            let last = said.trim().lines().last().unwrap_or_default();
+            Err(NoOwnNetwork::NotAttached(last.to_owned()))
         }
     }
 }

@@ -77,7 +77,9 @@ impl NoOwnNetwork {
                 "allow unprivileged user namespaces (kernel.unprivileged_userns_clone, \
                  user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns)"
             }
-            Self::NotAttached(_) | Self::TimedOut => "connect this machine to a network",
+            Self::NotAttached(_) | Self::TimedOut => {
+                "connect this machine to a network, and let this user open /dev/net/tun"
+            }
             Self::NameServerOnLoopback => {
                 "name a server that is not on loopback in /etc/resolv.conf"
             }

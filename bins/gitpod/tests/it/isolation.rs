@@ -7,8 +7,8 @@ fn web(text: &str, port: u16) -> String {
 }
 
 #[test]
-fn two_workspaces_on_one_port_never_see_each_others_traffic() {
-    let up = Up::new();
+fn two_workspaces_on_one_shared_port_never_see_each_others_traffic() {
+    let up = Up::with(&["--network", "shared"]);
     let port = free_port();
     let one = repository(&[(".gitpod.yml", &web("one", port))]);
     let two = repository(&[(".gitpod.yml", &web("two", port))]);
@@ -18,8 +18,7 @@ fn two_workspaces_on_one_port_never_see_each_others_traffic() {
 
     for _ in 0..20 {
         assert_eq!(up.owner_request(&first, port, "/").body().trim(), "one");
-        // Where workspaces share the machine's network only one of them can have
-        // the port; the other one's visitors must not land there.
+        // Only one of them can have the port; the other one's visitors must not land there.
         let answer = up.owner_request(&second, port, "/");
         assert!(
             answer.status() == 404 || answer.body().trim() == "two",
@@ -35,7 +34,7 @@ fn two_workspaces_on_one_port_never_see_each_others_traffic() {
 
 #[test]
 fn port_of_a_program_outside_the_workspace_is_not_routed() {
-    let up = Up::new();
+    let up = Up::with(&["--network", "shared"]);
     let repo = repository(&[]);
     let workspace = up.start(repo.path());
     let outside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -15,5 +15,6 @@ mod bad_input;
 mod harness;
 mod isolation;
 mod life;
+mod network;
 mod programs;
 mod secrets;
