@@ -5,14 +5,9 @@ mod null;
 
 pub use self::null::{Nothing, Null, Stages, exchange, nothing, proxy, request, stages};
 
-use std::sync::Arc;
-
 use gitpod_routing::{
     InstanceId, MemoryProvider, OwnerToken, PortInfo, WorkspaceId, WorkspaceInfo,
 };
-
-/// Chosen by us: people keep a few workspaces, and their user id is kept once.
-const WORKSPACES_PER_OWNER: u64 = 10;
 
 /// An error of any kind.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -32,19 +27,20 @@ pub fn id(number: u64) -> Result<WorkspaceId, Error> {
     .parse()?)
 }
 
-/// Workspace `number` of `owner`: running, with one port described.
+/// Workspace `number`: running, with a token, an owner and two ports of its own.
 ///
 /// # Errors
 ///
 /// As [`id`].
-pub fn workspace(number: u64, owner: &Arc<str>) -> Result<WorkspaceInfo, Error> {
+pub fn workspace(number: u64) -> Result<WorkspaceInfo, Error> {
     let instance: InstanceId = format!("0f1e2d3c-0000-4000-8000-{number:012}").parse()?;
     let token = OwnerToken::new(format!("{number:032}"));
     let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 | u32::try_from(number & 0x00ff_ffff)?);
     let mut info = WorkspaceInfo::new(id(number)?, instance, token)
         .running_at(address.into())
-        .with_ports(vec![PortInfo::new(3000).public()]);
-    info.owner = owner.clone();
+        .with_ports(vec![PortInfo::new(3000).public(), PortInfo::new(8080)]);
+    // A string for each, though people keep a few workspaces: nobody has to share them.
+    info.owner = format!("4b6f1c1e-5b7d-4e1a-9c44-{number:012}").into();
     Ok(info)
 }
 
@@ -55,12 +51,8 @@ pub fn workspace(number: u64, owner: &Arc<str>) -> Result<WorkspaceInfo, Error> 
 /// As [`id`].
 pub fn workspaces(count: u64) -> Result<MemoryProvider, Error> {
     let provider = MemoryProvider::new();
-    let mut owner: Arc<str> = "".into();
     for number in 0..count {
-        if number % WORKSPACES_PER_OWNER == 0 {
-            owner = format!("4b6f1c1e-5b7d-4e1a-9c44-{number:012}").into();
-        }
-        provider.insert(workspace(number, &owner)?);
+        provider.insert(workspace(number)?);
     }
     Ok(provider)
 }

@@ -2,18 +2,20 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+
+use arrayvec::ArrayString;
 
 /// Name of one workspace, unique within an installation and stable over restarts.
 ///
 /// Either a UUID in lowercase, or three lowercase words joined by dashes
 /// (`pink-panda-ns35kd21`: 2 to 16, 2 to 16 and 8 to 11 letters or digits). A
 /// value of this type has been checked, and is safe to use as a DNS label, a
-/// file name and a Kubernetes object name. Cloning copies a pointer.
+/// file name and a Kubernetes object name. The text is part of the value, so that
+/// comparing and cloning it touch no other memory.
 ///
 /// **Source:** workspace ids of the reference system; upper case never matches.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct WorkspaceId(Arc<str>);
+pub struct WorkspaceId(ArrayString<LONGEST_WORKSPACE_ID>);
 
 impl WorkspaceId {
     /// The name as text.
@@ -26,22 +28,25 @@ impl WorkspaceId {
     #[must_use]
     pub fn matches(text: &str) -> bool {
         // In one pass: this runs once or twice for each request.
-        let (mut lengths, mut part, mut hexadecimal) = ([0_usize; 5], 0, true);
-        for byte in text.bytes() {
+        let (mut lengths, mut part, mut start) = ([0_usize; 5], 0, 0);
+        let mut hexadecimal = true;
+        for (at, byte) in text.bytes().enumerate() {
             match byte {
-                b'-' => part += 1,
                 b'0'..=b'9' | b'a'..=b'f' => {}
                 b'g'..=b'z' => hexadecimal = false,
+                b'-' => {
+                    let Some(length) = lengths.get_mut(part) else {
+                        return false;
+                    };
+                    *length = at - start;
+                    (part, start) = (part + 1, at + 1);
+                }
                 _ => return false,
             }
-            let Some(length) = lengths.get_mut(part) else {
-                return false;
-            };
-            *length += usize::from(byte != b'-');
         }
-        match (part, lengths) {
-            (2, [2..=16, 2..=16, 8..=11, 0, 0]) => true, // words
-            (4, [8, 4, 4, 4, 12]) => hexadecimal,        // a UUID
+        match (part, lengths, text.len() - start) {
+            (2, [2..=16, 2..=16, ..], 8..=11) => true, // words
+            (4, [8, 4, 4, 4, _], 12) => hexadecimal,   // a UUID
             _ => false,
         }
     }
@@ -51,11 +56,10 @@ impl FromStr for WorkspaceId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if Self::matches(text) {
-            Ok(Self(text.into()))
-        } else {
-            Err(IdError)
+        if !Self::matches(text) {
+            return Err(IdError);
         }
+        ArrayString::from(text).map(Self).map_err(|_| IdError)
     }
 }
 
@@ -69,9 +73,9 @@ impl fmt::Display for WorkspaceId {
 ///
 /// 1 to 63 letters, digits and dashes in lowercase, with no dash at an end: a
 /// DNS label, so that it can name a Kubernetes object. The reference system uses
-/// version 4 UUIDs. Cloning copies a pointer.
+/// version 4 UUIDs. The text is part of the value.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct InstanceId(Arc<str>);
+pub struct InstanceId(ArrayString<LONGEST_LABEL>);
 
 impl InstanceId {
     /// The name as text.
@@ -89,11 +93,10 @@ impl FromStr for InstanceId {
             .bytes()
             .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'-'));
         let dash_at_end = text.starts_with('-') || text.ends_with('-');
-        if known_letters && !dash_at_end && (1..=63).contains(&text.len()) {
-            Ok(Self(text.into()))
-        } else {
-            Err(IdError)
+        if !known_letters || dash_at_end || text.is_empty() {
+            return Err(IdError);
         }
+        ArrayString::from(text).map(Self).map_err(|_| IdError)
     }
 }
 
@@ -109,9 +112,42 @@ impl fmt::Display for InstanceId {
 #[non_exhaustive]
 pub struct IdError;
 
+/// Words of 16, 16 and 11 letters, and two dashes.
+const LONGEST_WORKSPACE_ID: usize = 45;
+
+/// **Source:** RFC 1035, section 2.3.4.
+const LONGEST_LABEL: usize = 63;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn longest_names_fit_and_longer_ones_are_none() {
+        let workspace = "abcdefghijklmnop-abcdefghijklmnop-abcdefghijk";
+        assert_eq!(
+            workspace
+                .parse()
+                .map(|id: WorkspaceId| id.as_str() == workspace),
+            Ok(true)
+        );
+        let instance = "a".repeat(63);
+        assert_eq!(
+            instance
+                .parse()
+                .map(|id: InstanceId| id.as_str() == instance),
+            Ok(true)
+        );
+        for text in [
+            "a".repeat(64),
+            String::new(),
+            "-a".into(),
+            "a-".into(),
+            "A".into(),
+        ] {
+            assert_eq!(text.parse::<InstanceId>(), Err(IdError), "{text:?}");
+        }
+    }
 
     #[test]
     fn two_shapes_are_ids_and_nothing_else_is() {

@@ -57,6 +57,7 @@ pub type Lookup = Result<Option<Arc<WorkspaceInfo>>, ProviderError>;
 /// What routing needs to know of one workspace: a snapshot, one per request.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[repr(C)] // in this order, so that the id stands next to the counts of an `Arc` of this
 pub struct WorkspaceInfo {
     /// Its name.
     pub id: WorkspaceId,

@@ -1,44 +1,129 @@
 //! Workspaces held in memory.
 
-use std::sync::Arc;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use papaya::HashMap;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::id::WorkspaceId;
 use crate::info::{Lookup, ProviderError, WorkspaceInfo, WorkspaceInfoProvider};
 
 /// A [`WorkspaceInfoProvider`] over a table that you fill.
 ///
-/// Reads take no lock. Cloning copies a pointer; all clones share one table.
-#[derive(Clone, Debug, Default)]
-pub struct MemoryProvider {
-    workspaces: Arc<HashMap<WorkspaceId, Arc<WorkspaceInfo>>>,
+/// Cloning copies a pointer; all clones share one table. It is in many parts, each with a
+/// lock of its own that is held for one look or one change, and never while waiting. Where
+/// a workspace stands in it depends on a seed of the process, so that nobody can choose
+/// names that all land in one place.
+#[derive(Clone)]
+pub struct MemoryProvider(Arc<Table>);
+
+struct Table {
+    seed: RandomState,
+    parts: Box<[Part]>,
+}
+
+#[derive(Default)]
+#[repr(align(64))] // so that locks of two parts are never in one cache line
+struct Part(RwLock<HashTable<Known>>);
+
+/// Leads from the table straight to the workspace, whose id stands next to what counts its
+/// users. The hash spares going to another one that has its place nearby.
+struct Known {
+    hash: u64,
+    info: Arc<WorkspaceInfo>,
+}
+
+impl Known {
+    fn is(&self, hash: u64, id: &WorkspaceId) -> bool {
+        self.hash == hash && self.info.id == *id
+    }
 }
 
 impl MemoryProvider {
     /// With no workspaces.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self(Arc::new(Table {
+            seed: RandomState::default(),
+            parts: (0..PARTS).map(|_| Part::default()).collect(),
+        }))
     }
 
     /// Adds `info`, in the place of what was known of that workspace.
     pub fn insert(&self, info: WorkspaceInfo) {
-        self.workspaces
-            .pin()
-            .insert(info.id.clone(), Arc::new(info));
+        let hash = self.0.hash(&info.id);
+        let info = Arc::new(info);
+        let replaced = self.0.change(hash, |part| {
+            let same = |known: &Known| known.is(hash, &info.id);
+            match part.entry(hash, same, |known| known.hash) {
+                Entry::Occupied(mut known) => {
+                    Some(std::mem::replace(&mut known.get_mut().info, info))
+                }
+                Entry::Vacant(place) => {
+                    place.insert(Known { hash, info });
+                    None
+                }
+            }
+        });
+        drop(replaced); // outside of the lock
     }
 
     /// Forgets workspace `id`.
     pub fn remove(&self, id: &WorkspaceId) {
-        self.workspaces.pin().remove(id);
+        let hash = self.0.hash(id);
+        let removed = self.0.change(hash, |part| {
+            let known = part.find_entry(hash, |known| known.is(hash, id));
+            known.ok().map(|known| known.remove().0)
+        });
+        drop(removed);
     }
 
     /// What is known of workspace `id`.
     #[must_use]
     pub fn get(&self, id: &WorkspaceId) -> Option<Arc<WorkspaceInfo>> {
-        self.workspaces.pin().get(id).map(Arc::clone)
+        let hash = self.0.hash(id);
+        // Nothing in the table is half done when a thread panics.
+        let part = self.0.part(hash)?.0.read();
+        let part = part.unwrap_or_else(PoisonError::into_inner);
+        part.find(hash, |known| known.is(hash, id))
+            .map(|known| Arc::clone(&known.info))
+    }
+}
+
+impl Table {
+    fn hash(&self, id: &WorkspaceId) -> u64 {
+        self.seed.hash_one(id.as_str())
+    }
+
+    fn part(&self, hash: u64) -> Option<&Part> {
+        // The tables themselves go by the highest and the lowest bits.
+        let number = usize::try_from(hash >> 32).unwrap_or_default() % PARTS;
+        self.parts.get(number)
+    }
+
+    fn change<T>(
+        &self,
+        hash: u64,
+        change: impl FnOnce(&mut HashTable<Known>) -> Option<T>,
+    ) -> Option<T> {
+        let part = self.part(hash)?.0.write();
+        change(&mut part.unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Default for MemoryProvider {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryProvider").finish_non_exhaustive()
     }
 }
 
@@ -53,5 +138,34 @@ impl WorkspaceInfoProvider for MemoryProvider {
 
     fn cached(&self, id: &WorkspaceId) -> Option<Lookup> {
         Some(Ok(self.get(id)))
+    }
+}
+
+/// Chosen by us: few enough to be cheap while empty, and so many that two threads seldom meet.
+const PARTS: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use crate::info::{Admission, WorkspaceInfo};
+    use crate::secret::OwnerToken;
+
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_what_was_said_last() {
+        let id: WorkspaceId = "pink-panda-ns35kd21".parse().unwrap();
+        let run = |name: &str| {
+            let instance = name.parse().unwrap();
+            WorkspaceInfo::new(id.clone(), instance, OwnerToken::new("s3cret"))
+        };
+        let provider = MemoryProvider::new();
+        provider.insert(run("first"));
+        provider.insert(run("second").with_admission(Admission::Everyone));
+
+        let found = provider.get(&id).unwrap();
+        assert_eq!(found.instance.as_str(), "second");
+        assert_eq!(found.admission, Admission::Everyone);
+        provider.remove(&id);
+        assert!(provider.get(&id).is_none());
     }
 }

@@ -1,24 +1,23 @@
 //! Text that must not be shown.
 
 use std::fmt;
-use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// The token that gives its holder the rights of a workspace's owner.
 ///
-/// Prints as `***`, compares in constant time, and is wiped from memory when the
-/// last clone is dropped. An empty token, as a workspace has before one was made
+/// Prints as `***`, compares in constant time, and is wiped from memory when it is
+/// dropped; every clone is a copy of its own. An empty token, as a workspace has before one was made
 /// for it, matches nothing.
 #[derive(Clone)]
-pub struct OwnerToken(Arc<Zeroizing<Box<str>>>);
+pub struct OwnerToken(Zeroizing<Box<str>>);
 
 impl OwnerToken {
     /// Keeps `token`.
     #[must_use]
     pub fn new(token: impl Into<Box<str>>) -> Self {
-        Self(Arc::new(Zeroizing::new(token.into())))
+        Self(Zeroizing::new(token.into()))
     }
 
     /// Whether `presented` is this token. Takes the same time wherever they differ.

@@ -123,13 +123,19 @@ impl CookieNames {
 
 /// Name, and the whole text, of each cookie in a `Cookie` line.
 pub(crate) fn cookies(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    line.split(|b| *b == b';')
-        .map(<[u8]>::trim_ascii)
-        .filter(|piece| !piece.is_empty())
-        .map(|piece| {
-            let name = piece.split(|b| *b == b'=').next().unwrap_or_default();
-            (name.trim_ascii_end(), piece)
-        })
+    let ends = memchr::memchr_iter(b';', line).chain([line.len()]);
+    let mut start = 0;
+    ends.map(move |end| {
+        let piece = line.get(start..end).unwrap_or_default();
+        start = end + 1;
+        piece.trim_ascii()
+    })
+    .filter(|piece| !piece.is_empty())
+    .map(|piece| {
+        let end = memchr::memchr(b'=', piece).unwrap_or(piece.len());
+        let name = piece.get(..end).unwrap_or_default();
+        (name.trim_ascii_end(), piece)
+    })
 }
 
 fn underscored(c: char) -> char {

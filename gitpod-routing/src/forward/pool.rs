@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use hyper::client::conn::http1::SendRequest;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
@@ -26,16 +27,19 @@ pub(crate) type Sender = SendRequest<RequestBody>;
 pub(crate) struct Pool(Arc<Shared>);
 
 struct Shared {
-    workspaces: Mutex<HashMap<WorkspaceId, Run>>,
+    workspaces: Mutex<Runs>,
     idle_timeout: Duration,
     max_idle_per_server: usize,
 }
+
+/// By workspace, and placed by a seed that nobody outside knows.
+type Runs = HashMap<WorkspaceId, Run, RandomState>;
 
 /// Connections to one run of a workspace.
 struct Run {
     instance: InstanceId,
     address: Option<IpAddr>,
-    servers: HashMap<Server, Vec<Idle>>,
+    servers: HashMap<Server, Vec<Idle>, RandomState>,
 }
 
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
@@ -121,7 +125,7 @@ async fn reap(shared: Weak<Shared>, idle_timeout: Duration) {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Run>> {
+    fn lock(&self) -> MutexGuard<'_, Runs> {
         // Nothing in the table is half done when a thread panics.
         self.workspaces
             .lock()
@@ -134,7 +138,7 @@ impl Run {
         Self {
             instance: target.info.instance.clone(),
             address: target.info.address,
-            servers: HashMap::new(),
+            servers: HashMap::default(),
         }
     }
 

@@ -147,7 +147,10 @@ impl HostPattern {
 
     /// `name` in lower case; or as it is, where case counts.
     fn fold<'n>(&self, name: &'n str) -> Cow<'n, str> {
-        let upper = name.bytes().any(|b| b.is_ascii_uppercase());
+        // Without an early end, which lets the compiler look at many letters at once.
+        let upper = name
+            .bytes()
+            .fold(false, |upper, b| upper | b.is_ascii_uppercase());
         match self.rules {
             Rules::Strict if upper => name.to_ascii_lowercase().into(),
             _ => name.into(), // as nearly all are
@@ -192,8 +195,10 @@ impl SiblingPattern {
 
 /// `host` without `:port` and without one trailing dot.
 fn bare_name(host: &str) -> Result<&str, HostError> {
-    let name = match host.split_once(':') {
-        Some((name, digits)) => {
+    let colon = memchr::memchr(b':', host.as_bytes());
+    let name = match colon.and_then(|at| host.split_at_checked(at)) {
+        Some((name, port)) => {
+            let digits = port.strip_prefix(':').unwrap_or_default();
             label::port(digits, Rules::Strict).ok_or(HostError::Malformed)?;
             name
         }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use http::{Method, Request, Response, StatusCode, Version};
-use metrics::{SharedString, counter, histogram};
+use metrics::{Key, Label, Level, Metadata, SharedString, with_recorder};
 use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -136,14 +136,22 @@ impl Exchange {
         resource: &'static str,
         code: StatusCode,
     ) {
-        let labels = [
-            ("method", SharedString::from(self.method)),
-            ("resource", SharedString::from(resource)),
-            ("code", code_label(code.as_u16())),
-            ("http_version", SharedString::from(self.version)),
+        let labels = vec![
+            Label::from_static_parts("method", self.method),
+            Label::from_static_parts("resource", resource),
+            Label::new("code", code_label(code.as_u16())),
+            Label::from_static_parts("http_version", self.version),
         ];
-        counter!(total, &labels).increment(1);
-        histogram!(duration, &labels).record(self.began.elapsed().unwrap_or_default());
+        let took = self.began.elapsed().unwrap_or_default();
+        // Not with the macros, which would make the labels twice.
+        with_recorder(|recorder| {
+            let total = Key::from_parts(total, labels);
+            recorder.register_counter(&total, &METADATA).increment(1);
+            let duration = Key::from_parts(duration, total.into_parts().1);
+            recorder
+                .register_histogram(&duration, &METADATA)
+                .record(took);
+        });
     }
 }
 
@@ -206,3 +214,6 @@ fn version_label(version: Version) -> &'static str {
         _ => "HTTP/1.1",
     }
 }
+
+static METADATA: Metadata<'static> =
+    Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
