@@ -7,9 +7,9 @@
 //!
 //! `pasta` carries packets between a device in the namespace and ordinary sockets of
 //! this user: no privilege is needed. It goes on by itself, also when this process
-//! is killed. It ends when the file by which it found the namespace is deleted, which
-//! is why each instance has a link of its own for that: what removes the link ends
-//! it, be it this process or the next one.
+//! is killed, and does not end with the namespace. So each instance has a link by which
+//! it finds that: whoever is started with the link is ended with it, be it by this
+//! process or the next one. It also ends by itself when the link is deleted.
 
 use std::io::Write;
 use std::os::unix::fs::symlink;
@@ -18,15 +18,17 @@ use std::process::{ChildStdin, Stdio};
 use std::time::Duration;
 use std::{env, fs};
 
+use rustix::process::Signal;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 use super::network::NoOwnNetwork;
-use super::private_file::remove;
+use super::pidfd::signal;
+use super::private_file::{make_dir, remove};
 use super::settings::ProcessSettings;
-use super::tree::ProcessId;
+use super::tree::{ProcessId, ProcessTable};
 
 /// What a supervisor that waits for its network reads as soon as that is connected.
 /// Anything else is why it never will be; nothing means that nobody is left to do it.
@@ -61,7 +63,7 @@ async fn probe_with_supervisor(settings: &ProcessSettings) -> Result<(), NoOwnNe
         .kill_on_drop(true)
         .spawn()
         .map_err(refused)?;
-    let link = settings.layout.root().join("network-probe");
+    let link = link_in(settings.layout.root());
     let attached = match child.id().and_then(ProcessId::of) {
         Some(process) => attach(process, &link).await,
         None => Err(NoOwnNetwork::NoNamespace(String::new())),
@@ -83,8 +85,8 @@ async fn probe_with_supervisor(settings: &ProcessSettings) -> Result<(), NoOwnNe
 pub(crate) async fn open(process: ProcessId, mut gate: ChildStdin, link: PathBuf) {
     let attached = attach(process, &link).await;
     if !process.is_alive() {
-        // Its end may have been seen before `pasta` looked for the end of the link.
-        let _ = symlink("/", &link);
+        // Its end may have been seen before `pasta` was there to be ended.
+        let _ = link.parent().map(make_dir);
         detach(&link);
     }
     let word = match &attached {
@@ -102,13 +104,24 @@ pub(crate) async fn open(process: ProcessId, mut gate: ChildStdin, link: PathBuf
 
 /// The link by which the network of the instance in `dir` is found.
 pub(crate) fn link_in(dir: &Path) -> PathBuf {
-    dir.join("network")
+    // In a directory of its own: `pasta` may miss one of several deletions at once.
+    dir.join("network").join("namespace")
 }
 
 /// Ends whatever connects the network that `link` stands for.
 pub(crate) fn detach(link: &Path) {
-    if let Err(why) = remove(link) {
-        warn!(link = %link.display(), %why, "network of a workspace stays connected");
+    let Some(dir) = link.parent().filter(|dir| dir.exists()) else {
+        return; // it never had one
+    };
+    let connecting = ProcessTable::read();
+    let connecting = connecting.iter().filter(|it| it.has_argument(link));
+    for process in connecting {
+        if let Err(why) = signal(process, Signal::TERM) {
+            warn!(pid = process.pid, %why, "network of a workspace stays connected");
+        }
+    }
+    if let Err(why) = remove(link).and_then(|()| fs::remove_dir(dir)) {
+        warn!(link = %link.display(), %why, "link to a network cannot be removed");
     }
 }
 
@@ -116,7 +129,9 @@ async fn attach(process: ProcessId, link: &Path) -> Result<(), NoOwnNetwork> {
     until_in_namespaces(process).await?;
     let refused = |why: std::io::Error| NoOwnNetwork::NotAttached(why.to_string());
     let namespace = |name| format!("/proc/{}/ns/{name}", process.pid);
-    remove(link)
+    link.parent()
+        .map_or(Ok(()), make_dir)
+        .and_then(|()| remove(link))
         .and_then(|()| symlink(namespace("net"), link))
         .map_err(refused)?;
     let mut command = Command::new(PASTA);

@@ -15,7 +15,7 @@ use crate::spec::WorkspaceName;
 ///                     /supervisor.json   what the supervisor is told
 ///                     /supervisor.sock   where it listens
 ///                     /supervisor.log    what it prints
-///                     /network           its own network, if it has one
+///                     /network/          its own network, if it has one
 /// workspaces/<workspace>/content/        files
 ///                       /logs/<instance>/<task>.log
 ///                       /state/          what the supervisor remembers

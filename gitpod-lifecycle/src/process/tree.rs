@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +45,13 @@ impl ProcessId {
             now = parent;
         }
         self.is_alive() && root.is_alive()
+    }
+
+    /// Whether `path` is one of the words that it was started with.
+    pub(crate) fn has_argument(&self, path: &Path) -> bool {
+        let line = fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        let mut words = line.split(|byte| *byte == 0);
+        words.any(|word| word == path.as_os_str().as_bytes()) && self.is_alive()
     }
 
     /// Whether this very process exists and has not ended.

@@ -134,7 +134,7 @@ fn nobody_outside_can_use_the_way_into_the_network() {
             format!("CONNECT 127.0.0.1:{PORT} HTTP/1.1"),
             format!("CONNECT {host}:80 HTTP/1.1"),
             format!("CONNECT http://127.0.0.1:{PORT}/_supervisor/ HTTP/1.1"),
-            format!("CONNECT /_supervisor/ HTTP/1.1"),
+            "CONNECT /_supervisor/ HTTP/1.1".to_owned(),
         ] {
             let mut stream = TcpStream::connect(up.address()).unwrap();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -207,13 +207,34 @@ fn network_of_a_supervisor_that_was_killed_ends_too() {
     wait_until("pasta ends", || started_with(&link).is_empty());
 }
 
+#[test]
+fn end_of_up_leaves_nothing_that_knows_its_directory() {
+    let Some(up) = own() else { return };
+    let repo = repository(&[(".gitpod.yml", &web("one"))]);
+    let links: Vec<_> = (0..3)
+        .map(|_| link_of(&up, &up.start(repo.path())))
+        .collect();
+    assert!(links.iter().all(|link| started_with(link).len() == 1));
+    let probe = up.state_dir().join("network/namespace");
+
+    let _dir = up.stop();
+
+    wait_until("pasta ends", || {
+        links
+            .iter()
+            .chain([&probe])
+            .all(|link| started_with(link).is_empty())
+    });
+    assert!(links.iter().all(|link| !link.exists()));
+}
+
 /// What names the network of a workspace, and is gone with it.
 fn link_of(up: &Up, workspace: &Workspace) -> PathBuf {
     let instance = workspace.0["instance_id"].as_str().unwrap();
     up.state_dir()
         .join("instances")
         .join(instance)
-        .join("network")
+        .join("network/namespace")
 }
 
 /// Processes with `path` among their arguments.
