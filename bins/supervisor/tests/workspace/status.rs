@@ -217,3 +217,16 @@ fn fifo_at(path: &std::path::Path) {
     )
     .unwrap();
 }
+
+#[tokio::test]
+async fn on_a_shared_network_nothing_is_connected_to() {
+    let run = Place::new("").start().await;
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    server.set_nonblocking(true).unwrap();
+    let target = server.local_addr().unwrap().to_string();
+
+    let answer = run.ask(Method::CONNECT, &target).await;
+
+    assert!(answer.status.is_client_error(), "{}", answer.status);
+    assert!(server.accept().is_err(), "it was connected to");
+}
