@@ -125,12 +125,13 @@ async fn send_over(
 ) -> Result<(Response<Incoming>, Sender), Failed> {
     if expects_continue(&request) {
         let (gate, open) = Gate::new();
-        let mut open = Some(open);
         request = request.map(|body| body.behind(gate));
-        let open = std::sync::Mutex::new(open.take());
+        let open = std::sync::Mutex::new(Some(open));
         hyper::ext::on_informational(&mut request, move |answer| {
-            let waiting = open.lock().ok().and_then(|mut open| open.take());
-            if let (StatusCode::CONTINUE, Some(open)) = (answer.status(), waiting) {
+            if answer.status() != StatusCode::CONTINUE {
+                return; // early hints, for instance, ask for no body
+            }
+            if let Some(open) = open.lock().ok().and_then(|mut open| open.take()) {
                 let _gone = open.send(());
             }
         });
