@@ -66,7 +66,7 @@ async fn answer_keeps_its_fields_but_not_those_of_the_connection() {
     let server = raw_upstream(|mut stream| async move {
         read_head(&mut stream).await;
         let answer = "HTTP/1.1 404 Nope\nx-a: 1\nx-a: 2\nconnection: close, x-hop\nx-hop: 1\n\
-                      x-frame-options: DENY\nclear-site-data: \"cookies\"\nset-cookie: a=1; Domain=.example.com\n\
+                      x-frame-options: DENY\nclear-site-data: \"cookies\"\nset-cookie: a=1; Path=/\n\
                       set-cookie: _example_com_ws_i-1_owner_=evil; Domain=.example.com\nkeep-alive: 5\n\
                       content-length: 2\n\nno";
         stream.write_all(crlf(answer).as_bytes()).await.unwrap();
@@ -89,7 +89,7 @@ async fn answer_keeps_its_fields_but_not_those_of_the_connection() {
         "HTTP/1.1 404 Nope",
         "connection: close",
         "content-length: 2",
-        "set-cookie: a=1; Domain=.example.com",
+        "set-cookie: a=1; Path=/",
         "x-a: 1",
         "x-a: 2",
     ];

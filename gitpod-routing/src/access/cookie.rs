@@ -112,13 +112,40 @@ impl CookieNames {
         HeaderValue::from_maybe_shared(bytes::Bytes::from(kept)).ok()
     }
 
-    /// Whether an app may set the cookie of a `Set-Cookie` line: not one of ours.
+    /// Whether the workspace at `host` may set the cookie of a `Set-Cookie` line: neither one
+    /// of ours, nor one that browsers would send to another host as well.
+    ///
+    /// Browsers send a cookie without a name as its value alone, so a value that looks like
+    /// a cookie is judged as none that may be set.
     #[cfg(feature = "proxy")]
-    pub(crate) fn may_set(&self, line: &HeaderValue) -> bool {
-        cookies(line.as_bytes())
-            .next()
-            .is_none_or(|(name, _)| !self.is_ours(name))
+    pub(crate) fn may_set(&self, line: &HeaderValue, host: &[u8]) -> bool {
+        let mut pieces = line.as_bytes().split(|b| *b == b';');
+        let (name, value) = halves(pieces.next().unwrap_or_default());
+        let is_disguised = name.is_empty() && (value.contains(&b'=') || self.is_ours(value));
+        !is_disguised && !self.is_ours(name) && pieces.all(|piece| stays_at(host, piece))
     }
+}
+
+/// Whether an attribute of a cookie does not widen it beyond `host`. An empty `Domain` means
+/// the host alone.
+#[cfg(feature = "proxy")]
+fn stays_at(host: &[u8], attribute: &[u8]) -> bool {
+    let (name, domain) = halves(attribute);
+    !name.eq_ignore_ascii_case(b"domain")
+        || domain.is_empty()
+        || domain
+            .strip_prefix(b".")
+            .unwrap_or(domain)
+            .eq_ignore_ascii_case(host)
+}
+
+/// What is before and behind the first `=`, without blanks around.
+#[cfg(feature = "proxy")]
+fn halves(piece: &[u8]) -> (&[u8], &[u8]) {
+    let end = memchr::memchr(b'=', piece).unwrap_or(piece.len());
+    let (name, rest) = piece.split_at_checked(end).unwrap_or_default();
+    let value = rest.strip_prefix(b"=").unwrap_or_default();
+    (name.trim_ascii(), value.trim_ascii())
 }
 
 /// Name, and the whole text, of each cookie in a `Cookie` line.

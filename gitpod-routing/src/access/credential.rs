@@ -18,6 +18,9 @@ pub const OWNER_TOKEN_HEADER: HeaderName = HeaderName::from_static("x-gitpod-own
 pub struct Presented<'r> {
     source: Source,
     token: &'r [u8],
+    /// Further owner cookies. Whoever can set a cookie for a wider domain can add one, and
+    /// the owner's own must still count.
+    others: Vec<&'r [u8]>,
 }
 
 /// Where a token stood.
@@ -33,8 +36,8 @@ pub enum Source {
 }
 
 impl<'r> Presented<'r> {
-    /// Looks for a token: the first value of the header unless it is empty, else the
-    /// first owner cookie of `instance`.
+    /// Looks for a token: the first value of the header unless it is empty, else all owner
+    /// cookies of `instance` that are not empty.
     #[must_use]
     pub fn find(headers: &'r HeaderMap, names: &CookieNames, instance: &InstanceId) -> Self {
         let header = headers
@@ -42,25 +45,30 @@ impl<'r> Presented<'r> {
             .map(http::HeaderValue::as_bytes)
             .filter(|token| !token.is_empty());
         if let Some(token) = header {
-            let source = Source::Header;
-            return Self { source, token };
+            return Self::of(Source::Header, token);
         }
-        let owner_cookie = headers
+        let mut owner_cookies = headers
             .get_all(COOKIE)
             .iter()
             .flat_map(|line| cookie::cookies(line.as_bytes()))
-            .find(|(name, _)| names.is_owner_cookie(name, instance))
+            .filter(|(name, _)| names.is_owner_cookie(name, instance))
             .map(|(name, piece)| cookie_value(name, piece))
             .filter(|token| !token.is_empty());
-        match owner_cookie {
+        match owner_cookies.next() {
             Some(token) => Self {
-                source: Source::Cookie,
-                token,
+                others: owner_cookies.collect(),
+                ..Self::of(Source::Cookie, token)
             },
-            None => Self {
-                source: Source::Nothing,
-                token: b"",
-            },
+            None => Self::of(Source::Nothing, b""),
+        }
+    }
+
+    fn of(source: Source, token: &'r [u8]) -> Self {
+        let others = Vec::new();
+        Self {
+            source,
+            token,
+            others,
         }
     }
 
@@ -70,20 +78,30 @@ impl<'r> Presented<'r> {
         self.source
     }
 
-    /// Whether this is `expected`, as it stands or form-decoded.
+    /// Whether this is `expected`, as it stands or form-decoded. Of several cookies any one
+    /// will do; what is wrong is said of the first.
     pub(crate) fn matches(&self, expected: &OwnerToken) -> Result<(), Denied> {
         if self.source == Source::Nothing {
             return Err(Denied::NoToken);
         }
-        if expected.matches(self.token) {
+        let first = compare(self.token, expected);
+        let mut others = self.others.iter();
+        if first.is_err() && others.any(|token| compare(token, expected).is_ok()) {
             return Ok(());
         }
-        let decoded = form_decode(self.token).ok_or(Denied::UndecodableToken)?;
-        if expected.matches(&decoded) {
-            return Ok(());
-        }
-        Err(Denied::WrongToken)
+        first
     }
+}
+
+fn compare(token: &[u8], expected: &OwnerToken) -> Result<(), Denied> {
+    if expected.matches(token) {
+        return Ok(());
+    }
+    let decoded = form_decode(token).ok_or(Denied::UndecodableToken)?;
+    if expected.matches(&decoded) {
+        return Ok(());
+    }
+    Err(Denied::WrongToken)
 }
 
 impl std::fmt::Debug for Presented<'_> {

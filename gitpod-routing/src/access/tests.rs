@@ -88,6 +88,35 @@ fn cookie_of_another_run_or_installation_is_no_token() {
 }
 
 #[test]
+fn attack_25_cookie_that_a_sibling_adds_does_not_lock_the_owner_out() {
+    let line = |values: &[&str]| {
+        let cookies: Vec<String> = values
+            .iter()
+            .map(|v| format!("{OWNER_COOKIE}={v}"))
+            .collect();
+        headers(&[("cookie", &cookies.join("; "))])
+    };
+    let cases = [
+        (line(&["bad", "s3cret+"]), Ok(Access::Owner)),
+        (line(&["", "%zz", "bad", "s3cret%2B"]), Ok(Access::Owner)),
+        (line(&["s3cret+", "bad"]), Ok(Access::Owner)),
+        (line(&["bad", "%zz"]), Err(Denied::WrongToken)),
+        (line(&["%zz", "bad"]), Err(Denied::UndecodableToken)),
+        (line(&["", ""]), Err(Denied::NoToken)),
+    ];
+    for (headers, expected) in cases {
+        assert_eq!(
+            verdict(&info(), Endpoint::Ide, &headers),
+            expected,
+            "{headers:?}"
+        );
+    }
+    let mut lines = line(&["bad"]);
+    lines.append("cookie", format!("{OWNER_COOKIE}=s3cret+").parse().unwrap());
+    assert_eq!(verdict(&info(), Endpoint::Ide, &lines), Ok(Access::Owner));
+}
+
+#[test]
 fn workspace_without_a_token_yet_admits_nobody() {
     let mut info = info();
     info.owner_token = OwnerToken::new("");

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use crate::forward::body::{ForwardBody, RequestBody};
 use crate::forward::connect::{ConnectError, Connection, DialTarget};
 use crate::forward::continuing::Gate;
+use crate::forward::headers::OwnHost;
 use crate::forward::pool::{Checkin, Sender};
 use crate::forward::spelling::Spelled;
 use crate::forward::{Shared, headers, upgrade};
@@ -46,6 +47,7 @@ where
         .prepare(&mut parts, permit, asked.clone())
         .map_err(Refusal::BadRequest)?;
 
+    let host = OwnHost::of(&parts.headers);
     let target = DialTarget::of(permit);
     let request = Request::from_parts(head_only(parts), RequestBody::new(body));
     let (mut response, sender) = send(shared, &target, request).await?;
@@ -56,11 +58,11 @@ where
         response.status(),
     );
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return switch(shared, permit, asked.zip(client), response);
+        return switch(shared, permit, &host, asked.zip(client), response);
     }
     shared
         .headers
-        .clean_response(response.headers_mut(), permit.service());
+        .clean_response(response.headers_mut(), permit.service(), &host);
     let checkin = Checkin {
         pool: shared.pool.clone(),
         target,
@@ -197,6 +199,7 @@ async fn handshake(target: &DialTarget, connection: Connection) -> Result<Sender
 fn switch(
     shared: &Shared,
     permit: &Permit,
+    host: &OwnHost,
     asked: Option<(HeaderValue, OnUpgrade)>,
     mut response: Response<Incoming>,
 ) -> Result<Response<ForwardBody>, Refusal> {
@@ -213,7 +216,7 @@ fn switch(
     let workspace = hyper::upgrade::on(&mut response);
     shared
         .headers
-        .clean_response(response.headers_mut(), permit.service());
+        .clean_response(response.headers_mut(), permit.service(), host);
     tokio::spawn(upgrade::tunnel(client, workspace));
 
     let mut answer = response.map(|_none| ForwardBody::default());

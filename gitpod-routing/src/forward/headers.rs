@@ -125,8 +125,13 @@ impl HeaderPolicy {
         }
     }
 
-    /// Rewrites the head of a response from `service`.
-    pub(crate) fn clean_response(&self, headers: &mut HeaderMap, service: WorkspaceService) {
+    /// Rewrites the head of a response from `service`, which the client knows as `host`.
+    pub(crate) fn clean_response(
+        &self,
+        headers: &mut HeaderMap,
+        service: WorkspaceService,
+        host: &OwnHost,
+    ) {
         let trailer = announced_trailers(headers);
         remove_hop_by_hop(headers);
         if let Some(trailer) = trailer {
@@ -137,29 +142,43 @@ impl HeaderPolicy {
         }
         headers.remove(CLEAR_SITE_DATA); // it would clear the cookies of the whole domain
         if self.style == ForwardedStyle::Replaced && headers.contains_key(SET_COOKIE) {
-            self.drop_our_cookies(headers);
+            self.drop_foreign_cookies(headers, host.name());
         }
     }
 
-    /// An app may not set cookies that the installation would read as its own.
-    fn drop_our_cookies(&self, headers: &mut HeaderMap) {
-        let all_theirs = headers
+    /// An app may not set cookies that the installation would read as its own, or that
+    /// reach its siblings.
+    fn drop_foreign_cookies(&self, headers: &mut HeaderMap, host: &[u8]) {
+        let may_set = |line: &&HeaderValue| self.cookies.may_set(line, host);
+        if headers
             .get_all(SET_COOKIE)
             .iter()
-            .all(|line| self.cookies.may_set(line));
-        if all_theirs {
+            .all(|line| may_set(&line))
+        {
             return;
         }
-        let kept: Vec<HeaderValue> = headers
-            .get_all(SET_COOKIE)
-            .iter()
-            .filter(|line| self.cookies.may_set(line))
-            .cloned()
-            .collect();
+        let lines = headers.get_all(SET_COOKIE).iter();
+        let kept: Vec<HeaderValue> = lines.filter(may_set).cloned().collect();
         headers.remove(SET_COOKIE);
         for line in kept {
             headers.append(SET_COOKIE, line);
         }
+    }
+}
+
+/// The host that a request was sent to, kept for its answer.
+pub(crate) struct OwnHost(Option<HeaderValue>);
+
+impl OwnHost {
+    /// Of a request that [`HeaderPolicy::prepare`] has written.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        Self(headers.get(HOST).cloned())
+    }
+
+    /// Without port.
+    fn name(&self) -> &[u8] {
+        let host = self.0.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
+        host.split(|b| *b == b':').next().unwrap_or_default()
     }
 }
 

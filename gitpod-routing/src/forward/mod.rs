@@ -203,7 +203,7 @@ impl ForwardOptions {
     /// Extends `X-Forwarded-For` and leaves the other fields about the client to the proxy in
     /// front, as the reference does. Only where every client comes through such a proxy.
     ///
-    /// Also lets apps set cookies of every name, and tells editors no `X-Forwarded-Host`,
+    /// Also lets apps set cookies of every name and for every domain, and tells editors no `X-Forwarded-Host`,
     /// `-Proto` and `-Port`.
     #[must_use]
     pub fn with_reference_headers(mut self) -> Self {
