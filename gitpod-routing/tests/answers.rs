@@ -6,6 +6,7 @@ mod support;
 
 use support::*;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 /// Answers every request with `head`, in which `{own}` is the host asked for, and closes.
 async fn answering(head: String) -> std::net::SocketAddr {
@@ -20,6 +21,30 @@ async fn answering(head: String) -> std::net::SocketAddr {
         }
     })
     .await
+}
+
+#[tokio::test]
+async fn server_of_http_1_0_does_not_close_the_connection_of_the_client() {
+    for framing in ["content-length: 2\n", ""] {
+        let server = answering(format!("HTTP/1.0 200 OK\n{framing}\nhi")).await;
+        let rig = Rig::new(server).await;
+        let mut stream = TcpStream::connect(rig.address).await.unwrap();
+        let request = crlf(&format!(
+            "GET / HTTP/1.1\nhost: {}\n\n",
+            host(server.port())
+        ));
+        let body = match framing {
+            "" => "2\r\nhi\r\n0\r\n\r\n",
+            _ => "hi",
+        };
+        for _ in 0..2 {
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let head = soon("head", read_head(&mut stream)).await;
+            assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+            assert!(!head.contains("connection: close"), "{head}");
+            soon("body", read_text(&mut stream, body)).await;
+        }
+    }
 }
 
 /// The `Set-Cookie` fields that come through of `cookies`.

@@ -51,6 +51,8 @@ where
     let target = DialTarget::of(permit);
     let request = Request::from_parts(head_only(parts), RequestBody::new(body));
     let (mut response, sender) = send(shared, &target, request).await?;
+    // The version is one of a connection: what the server speaks says nothing about ours.
+    *response.version_mut() = Version::HTTP_11;
     began.count(
         "gitpod_ws_proxy_http_client_requests_total",
         "gitpod_ws_proxy_http_client_requests_duration_seconds",
