@@ -1,9 +1,11 @@
 //! Files that only this user may read, replaced as a whole or not at all.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 /// Whether a file must survive a power failure.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,6 +50,42 @@ fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()
     }
 }
 
+/// Reads `path`, where programs of this user may have put anything.
+///
+/// Only an ordinary file of sane size is read: opening a FIFO would wait for its other
+/// end, and a device may never end.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    refuse_unless_ordinary(&fs::metadata(path)?)?;
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY; // it may be another one by now
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
+    refuse_unless_ordinary(&file.metadata()?)?;
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > MOST_BYTES {
+        true => Err(too_large()),
+        false => Ok(bytes),
+    }
+}
+
+/// Whatever is asked of a manager has at most 4 MiB, and is kept with some words around it.
+const MOST_BYTES: u64 = 16 << 20;
+
+fn refuse_unless_ordinary(file: &fs::Metadata) -> io::Result<()> {
+    match file.is_file() {
+        false => Err(io::Error::other("it is not an ordinary file")),
+        true if file.len() > MOST_BYTES => Err(too_large()),
+        true => Ok(()),
+    }
+}
+
+fn too_large() -> io::Error {
+    io::Error::other(format!("it is larger than {} MiB", MOST_BYTES >> 20))
+}
+
 /// Makes `dir` and what is above it, of mode 0700 where it is new.
 pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
@@ -88,6 +126,34 @@ mod tests {
             0o600
         );
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_ordinary_files_of_sane_size_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("file"), "text").unwrap();
+        assert_eq!(read(&at("file")).unwrap(), b"text");
+        assert_eq!(
+            read(&at("missing")).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
+        let mkfifo = std::process::Command::new("mkfifo")
+            .arg(at("fifo"))
+            .status();
+        assert!(mkfifo.unwrap().success());
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        fs::create_dir(at("dir")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", at("device")).unwrap();
+        std::os::unix::fs::symlink("fifo", at("link")).unwrap();
+        for name in ["fifo", "socket", "dir", "device", "link"] {
+            let why = read(&at(name)).unwrap_err().to_string();
+            assert_eq!(why, "it is not an ordinary file", "{name}");
+        }
+        let large = File::create(at("large")).unwrap();
+        large.set_len(100 << 20).unwrap();
+        let why = read(&at("large")).unwrap_err().to_string();
+        assert_eq!(why, "it is larger than 16 MiB");
     }
 
     #[test]

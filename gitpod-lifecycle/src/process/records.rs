@@ -9,7 +9,7 @@ use gitpod_routing::InstanceId;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
-use super::private_file::{Durability, is_full, make_dir, remove, replace};
+use super::private_file::{self, Durability, is_full, make_dir, remove, replace};
 use crate::change::Changes;
 use crate::memory::MemoryRecords;
 use crate::records::{Listing, Record, RecordError, Records};
@@ -189,7 +189,7 @@ fn read_all(dir: &Path) -> io::Result<(Vec<Record>, Broken)> {
 }
 
 fn read(path: &Path) -> Result<Option<Record>, String> {
-    let text = match fs::read(path) {
+    let text = match private_file::read(path) {
         Ok(text) => text,
         Err(why)
             if matches!(

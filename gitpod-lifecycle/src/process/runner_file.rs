@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::Enforcement;
 use super::network::Network;
-use super::private_file::{Durability, replace};
+use super::private_file::{self, Durability, replace};
 use super::tree::ProcessId;
 
 /// `runner.json`.
@@ -63,7 +63,7 @@ impl RunnerFile {
     /// What is remembered in `dir`. Nothing, if that cannot be read: then there is
     /// no runner, which is what its manager will find.
     pub(crate) fn load(dir: &Path) -> Option<Self> {
-        let text = fs::read(dir.join(NAME)).ok()?;
+        let text = private_file::read(&dir.join(NAME)).ok()?;
         let mut file: Self = serde_json::from_slice(&text).ok()?;
         if file.boot != this_boot() && file.ended.is_none() && file.process.take().is_some() {
             file.ended = Some(Ended::badly(137, "the machine was restarted"));
