@@ -251,6 +251,53 @@ async fn given_up_clone_leaves_no_process() {
     eventually(|| (count_processes(&url) == 0).then_some(())).await;
 }
 
+/// What an `up` that was killed by force leaves: its git, which nobody has an eye on.
+async fn outlived_clone(local: &Local) -> String {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!(
+        "http://{}/outlived-{}",
+        server.local_addr().unwrap(),
+        std::process::id()
+    );
+    std::mem::forget(server); // accepts, and never answers
+    let content = GitContent::new(local.layout());
+    let spec = wanted(GitSource::new(&*url));
+    // A future that is neither polled nor dropped is what is left of a killed process.
+    let mut clone = Box::pin(async move {
+        let _ = content.prepare(&spec, &Progress::to_nobody()).await;
+    });
+    let started = eventually(|| (count_processes(&url) >= 2).then_some(()));
+    tokio::select! {
+        () = &mut clone => panic!("nobody has answered it"),
+        () = started => {}
+    }
+    std::mem::forget(clone);
+    url
+}
+
+#[tokio::test]
+async fn clone_that_outlived_its_process_is_ended_before_the_next_one() {
+    let local = Local::new();
+    let repository = Repository::new(&local);
+    let url = outlived_clone(&local).await;
+    prepare(&local, repository.source()).await.unwrap();
+    assert_eq!(count_processes(&url), 0);
+    git(&local.content(), &["fsck", "--full"]);
+}
+
+#[tokio::test]
+async fn clone_that_outlived_its_process_ends_with_its_workspace() {
+    let local = Local::new();
+    let url = outlived_clone(&local).await;
+    let content = GitContent::new(local.layout());
+    content.finish(&spec("i1", "")).await.unwrap();
+    assert_eq!(count_processes(&url), 0, "nothing of a stopped one goes on");
+    let url = outlived_clone(&local).await;
+    content.delete(&WORKSPACE.into()).await.unwrap();
+    assert_eq!(count_processes(&url), 0);
+    assert!(!local.content().parent().unwrap().exists());
+}
+
 fn count_processes(mark: &str) -> usize {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());

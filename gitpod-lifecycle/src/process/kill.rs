@@ -14,7 +14,7 @@ use super::tree::{ProcessId, ProcessTable, carries};
 
 /// Name of the variable by which processes of an instance are known even after
 /// their supervisor is gone. Its value is the directory of the instance, which no
-/// other instance has.
+/// other instance has. A git that clones carries it with the directory of the workspace.
 pub(crate) const MARKER: &str = "GITPOD_INSTANCE_DIR";
 
 /// Ends `supervisor` and all of its descendants by force.
@@ -44,18 +44,23 @@ pub(crate) async fn kill_tree(supervisor: ProcessId) {
 /// Ends what an instance has left behind when its supervisor is gone: whatever is
 /// in its cgroup, and whatever carries its mark in its environment.
 pub(crate) async fn sweep(instance_dir: &Path, cgroup: Option<&Cgroup>) {
-    let mut marker = format!("{MARKER}=").into_bytes();
-    marker.extend_from_slice(instance_dir.as_os_str().as_bytes());
-    let own = std::process::id();
     until_none(|| {
-        let mut left: HashSet<_> = ProcessTable::read()
-            .iter()
-            .filter(|process| process.pid != own && carries(*process, &marker))
-            .collect();
+        let mut left: HashSet<_> = marked(instance_dir).into_iter().collect();
         left.extend(cgroup.into_iter().flat_map(Cgroup::kill));
         left.into_iter().collect()
     })
     .await;
+}
+
+/// What carries the mark of `instance_dir` in its environment.
+pub(crate) fn marked(instance_dir: &Path) -> Vec<ProcessId> {
+    let mut marker = format!("{MARKER}=").into_bytes();
+    marker.extend_from_slice(instance_dir.as_os_str().as_bytes());
+    let own = std::process::id();
+    ProcessTable::read()
+        .iter()
+        .filter(|process| process.pid != own && carries(*process, &marker))
+        .collect()
 }
 
 /// Kills what `find` finds until it finds nothing.

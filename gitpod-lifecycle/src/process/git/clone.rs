@@ -14,16 +14,19 @@ use super::progress::Reader;
 use super::source::{Checked, Revision};
 use crate::content::{ContentError, Progress};
 use crate::process::environment::inherited;
+use crate::process::kill::MARKER;
 
 /// Clones `source` into `target`, which does not exist yet.
 ///
-/// When the future is dropped, git and all that it started is killed.
+/// When the future is dropped, git and all that it started is killed. What outlives this
+/// process is found by `mark`, the directory of the workspace, and [swept](super::sweep).
 pub(super) async fn clone(
     source: &Checked,
     target: &Path,
+    mark: &Path,
     progress: &Progress,
 ) -> Result<(), ContentError> {
-    let mut command = git();
+    let mut command = git(mark);
     // `--no-local`: a copy of a local repository would depend on what that borrows from.
     command.args(["clone", "--progress", "--no-local"]);
     if let Some(depth) = source.depth {
@@ -37,7 +40,7 @@ pub(super) async fn clone(
     command.arg("--").arg(&source.remote).arg(target);
     run(command, source, progress).await?;
     match &source.revision {
-        Revision::Commit(hash) => check_out(hash, source, target, progress).await,
+        Revision::Commit(hash) => check_out(hash, source, target, mark, progress).await,
         Revision::Default | Revision::Named(_) => Ok(()),
     }
 }
@@ -46,15 +49,16 @@ async fn check_out(
     hash: &str,
     source: &Checked,
     target: &Path,
+    mark: &Path,
     progress: &Progress,
 ) -> Result<(), ContentError> {
     if let Some(depth) = source.depth {
-        let mut fetch = git();
+        let mut fetch = git(mark);
         fetch.arg("-C").arg(target).args(["fetch", "--progress"]);
         fetch.arg(format!("--depth={depth}")).args(["origin", hash]);
         run(fetch, source, progress).await?;
     }
-    let mut checkout = git();
+    let mut checkout = git(mark);
     checkout
         .arg("-C")
         .arg(target)
@@ -63,7 +67,7 @@ async fn check_out(
 }
 
 /// A git that speaks English, asks nobody anything and only fetches.
-fn git() -> Command {
+fn git(mark: &Path) -> Command {
     let mut command = Command::new("git");
     let inherited = inherited(&[]).into_iter().filter(|(name, _)| {
         let name: &OsStr = name;
@@ -72,11 +76,16 @@ fn git() -> Command {
     command
         .env_clear()
         .envs(inherited)
+        .env(MARKER, mark)
         .env("LC_ALL", "C")
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_ASKPASS", "true")
         .env("SSH_ASKPASS_REQUIRE", "never")
-        .env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
+        // A connection that others share would end with the clone.
+        .env(
+            "GIT_SSH_COMMAND",
+            "ssh -o BatchMode=yes -o ControlMaster=no",
+        )
         .env("GIT_ALLOW_PROTOCOL", "file:git:http:https:ssh")
         .stdin(Stdio::null())
         .stdout(Stdio::null())

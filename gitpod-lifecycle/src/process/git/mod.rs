@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 
 use self::clone::clone;
 use self::source::Checked;
+use super::kill::sweep;
 use super::layout::Layout;
 use super::private_file::{is_full, make_dir};
 use crate::content::{ContentError, ContentStore, Finished, Prepared, Progress};
@@ -24,7 +25,8 @@ use crate::status::{InitializerMetric, InitializerMetrics};
 /// each workspace, and keeps them there until they are deleted.
 ///
 /// A clone becomes visible as a whole or not at all: it is made beside the
-/// content and then renamed. From a local repository only what is committed is
+/// content and then renamed. A git that has outlived the process which started it is
+/// ended before another one starts, and when the content is deleted. From a local repository only what is committed is
 /// taken, and the clone does not depend on it later. Nobody is ever asked for a
 /// password; what git may use without asking (keys of an agent, a credential
 /// helper) works. Submodules are not cloned.
@@ -46,11 +48,14 @@ impl GitContent {
         &self,
         spec: &Spec,
         fresh: &Path,
+        mark: &Path,
         progress: &Progress,
     ) -> Result<Option<InitializerMetrics>, ContentError> {
         match &spec.content {
             ContentSource::Empty => Ok(None),
-            ContentSource::Git(source) => clone_into(fresh, source, progress).await.map(Some),
+            ContentSource::Git(source) => {
+                clone_into(fresh, source, mark, progress).await.map(Some)
+            },
             ContentSource::Initializer(_) => Err(ContentError::Refused(
                 "content of this kind cannot be put in place by local workspaces; name a git repository".to_owned(),
             )),
@@ -61,6 +66,7 @@ impl GitContent {
 async fn clone_into(
     fresh: &Path,
     source: &GitSource,
+    mark: &Path,
     progress: &Progress,
 ) -> Result<InitializerMetrics, ContentError> {
     let checked = Checked::of(source)?;
@@ -69,7 +75,7 @@ async fn clone_into(
     if let Some(parent) = target.parent() {
         make_dir(parent).map_err(|why| failed(parent, &why))?;
     }
-    clone(&checked, &target, progress).await?;
+    clone(&checked, &target, mark, progress).await?;
     let fresh = fresh.to_owned();
     let size = spawn_blocking(move || size_of(&fresh))
         .await
@@ -87,12 +93,16 @@ impl ContentStore for GitContent {
         if content.is_dir() {
             return Ok(Prepared::default());
         }
-        let fresh = content.with_extension("new");
+        let (workspace, fresh) = (
+            self.layout.workspace(&spec.workspace)?,
+            content.with_extension("new"),
+        );
+        sweep(&workspace, None).await; // a git that outlived who started it
         remove_all(&fresh)
             .await
             .map_err(|why| failed(&fresh, &why))?; // half of an earlier one
         make_dir(&fresh).map_err(|why| failed(&fresh, &why))?;
-        let metrics = match self.fill(spec, &fresh, progress).await {
+        let metrics = match self.fill(spec, &fresh, &workspace, progress).await {
             Ok(metrics) => metrics,
             Err(why) => {
                 let _ = remove_all(&fresh).await; // the next `prepare` removes it otherwise
@@ -108,12 +118,16 @@ impl ContentStore for GitContent {
         })
     }
 
-    async fn finish(&self, _spec: &Spec) -> Result<Finished, ContentError> {
+    async fn finish(&self, spec: &Spec) -> Result<Finished, ContentError> {
+        if let Ok(workspace) = self.layout.workspace(&spec.workspace) {
+            sweep(&workspace, None).await; // where `up` was killed, and nobody prepared again
+        }
         Ok(Finished::default()) // it stays where it is
     }
 
     async fn delete(&self, workspace: &WorkspaceName) -> Result<(), ContentError> {
         let dir = self.layout.workspace(workspace)?;
+        sweep(&dir, None).await; // or it would go on, and write
         remove_all(&dir).await.map_err(|why| failed(&dir, &why))
     }
 }
