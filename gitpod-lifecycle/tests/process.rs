@@ -11,9 +11,10 @@
 
 mod support;
 
+use gitpod_lifecycle::process::FileRecords;
 use gitpod_lifecycle::process::tree::ProcessId;
 use gitpod_lifecycle::process::{NetworkChoice, ProcessCluster};
-use gitpod_lifecycle::{Cluster, NoContent, StopPolicy, UpdatePhase};
+use gitpod_lifecycle::{Cluster, NoContent, Records, StopPolicy, UpdatePhase};
 use support::*;
 
 #[tokio::test]
@@ -255,4 +256,64 @@ async fn workspace_that_must_have_its_own_network_is_not_started_without() {
     let failed = &last.conditions.failed;
     assert!(failed.contains("cannot have its own network"), "{failed}");
     assert!(!local.content().join("ran").exists());
+}
+
+/// Breaks a file of a workspace that runs, and gives its supervisor and a detached process.
+async fn running_with_broken(local: &Local, name: &str) -> [ProcessId; 2] {
+    let cluster = local.cluster();
+    let manager = local.manager(cluster.clone(), NoContent::default()).await;
+    let mut updates = manager.subscribe();
+    let run = "(setsid env -i sh -c 'echo $$ > pid; exec sleep 1000' &)";
+    manager.start(spec("i1", run)).await.unwrap();
+    until(&mut updates, UpdatePhase::Running).await;
+    let pid = file(&local.content().join("pid")).await;
+    let detached = ProcessId::of(pid.trim().parse().unwrap()).unwrap();
+    let supervisor = cluster.supervisor(&id("i1")).unwrap();
+    let path = local.layout().instance(&id("i1")).join(name);
+    drop(manager);
+    std::fs::remove_file(&path).unwrap();
+    let mkfifo = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(mkfifo.unwrap().success());
+    [supervisor, detached]
+}
+
+#[tokio::test]
+async fn what_runs_under_a_broken_record_is_ended_and_the_record_stays() {
+    let local = Local::new();
+    let processes = running_with_broken(&local, "record.json").await;
+    let records = FileRecords::open(local.layout().instances()).await.unwrap();
+    let listing = records.list().await.unwrap();
+    assert!(listing.records.is_empty());
+    let why = listing.broken.first().unwrap().to_string();
+    for part in ["i1/record.json", "not an ordinary file", "remove it"] {
+        assert!(why.contains(part), "{why}");
+    }
+    local.cluster().end_unknown(&[]).await.unwrap();
+    assert!(processes.iter().all(|process| !process.is_alive()));
+    let dir = local.layout().instance(&id("i1"));
+    assert!(dir.join("record.json").exists());
+    assert!(!dir.join("runner.json").exists());
+}
+
+#[tokio::test]
+async fn what_runs_under_a_broken_runner_file_is_ended() {
+    let local = Local::new();
+    let processes = running_with_broken(&local, "runner.json").await;
+    local.cluster().end_unknown(&[id("i1")]).await.unwrap();
+    assert!(processes.iter().all(|process| !process.is_alive()));
+}
+
+#[tokio::test]
+async fn what_is_known_goes_on() {
+    let local = Local::new();
+    let cluster = local.cluster();
+    let manager = local.manager(cluster.clone(), NoContent::default()).await;
+    let mut updates = manager.subscribe();
+    manager.start(spec("i1", "exec sleep 1000")).await.unwrap();
+    until(&mut updates, UpdatePhase::Running).await;
+    let supervisor = cluster.supervisor(&id("i1")).unwrap();
+    local.cluster().end_unknown(&[id("i1")]).await.unwrap();
+    assert!(supervisor.is_alive());
+    local.cluster().end_unknown(&[]).await.unwrap();
+    assert!(!supervisor.is_alive());
 }

@@ -24,18 +24,9 @@ impl Cgroup {
     /// own or beside it; `None` where neither is possible. One that can limit
     /// memory is preferred.
     pub(crate) fn make(dir: &Path) -> Option<Self> {
-        let mut hasher = DefaultHasher::new(); // two state directories may know the same instance
-        dir.hash(&mut hasher);
-        let name = format!(
-            "gitpod-{}-{:016x}",
-            dir.file_name()?.to_str()?,
-            hasher.finish()
-        );
-        let (mount, own) = own_group()?;
-        let below = mount.join(&own);
-        let beside = own.parent().map(|parent| mount.join(parent));
+        let name = name_of(dir)?;
         let mut made: Option<Self> = None;
-        for base in [Some(below), beside].into_iter().flatten() {
+        for base in bases() {
             let Some(group) = Self::make_in(&base, &name) else {
                 continue;
             };
@@ -49,6 +40,16 @@ impl Cgroup {
             }
         }
         made
+    }
+
+    /// The groups that an earlier process may have made for it, if they are where this
+    /// one would make them.
+    pub(crate) fn of(dir: &Path) -> Vec<Self> {
+        let paths = bases()
+            .into_iter()
+            .filter_map(|base| Some(base.join(name_of(dir)?)));
+        let there = paths.filter(|path| path.is_dir());
+        there.map(Self::at).collect()
     }
 
     fn make_in(base: &Path, name: &str) -> Option<Self> {
@@ -100,6 +101,23 @@ impl Cgroup {
     pub(crate) fn limit(&self, file: &str, value: u64) -> bool {
         fs::write(self.path.join(file), value.to_string()).is_ok()
     }
+}
+
+/// Two state directories may know the same instance.
+fn name_of(dir: &Path) -> Option<String> {
+    let mut hasher = DefaultHasher::new();
+    dir.hash(&mut hasher);
+    let instance = dir.file_name()?.to_str()?;
+    Some(format!("gitpod-{instance}-{:016x}", hasher.finish()))
+}
+
+/// Where groups may be made: below this process's own, and beside it.
+fn bases() -> Vec<PathBuf> {
+    let Some((mount, own)) = own_group() else {
+        return Vec::new();
+    };
+    let beside = own.parent().map(|parent| mount.join(parent));
+    [mount.join(&own)].into_iter().chain(beside).collect()
 }
 
 /// Where groups are mounted, and the one that this process is in.

@@ -18,6 +18,7 @@ use super::runner_file::{Ended, RunnerFile};
 use super::settings::ProcessSettings;
 use super::spawn::start_supervisor;
 use super::tree::ProcessId;
+use super::unknown::end_unknown;
 use crate::change::{ChangeFeed, Changes};
 use crate::cluster::{Cluster, ClusterError, ContentStage, Created};
 use crate::facts::Facts;
@@ -91,6 +92,20 @@ impl ProcessCluster {
     pub async fn own_networks(&self) -> Result<(), NoOwnNetwork> {
         let probe = || attach::probe(&self.0.settings);
         self.0.own_networks.get_or_init(probe).await.clone()
+    }
+
+    /// Ends what runs for instances that are not among `known`, or whose runner cannot be
+    /// read: asked at first, by force after at most five seconds. To be called once, before
+    /// anything is started, with the instances whose records can be read; else a run whose
+    /// record is broken would go on beside the next one.
+    ///
+    /// # Errors
+    ///
+    /// If the directory of instances cannot be read.
+    pub async fn end_unknown(&self, known: &[InstanceId]) -> std::io::Result<()> {
+        let settings = &self.0.settings;
+        let grace = settings.grace.min(GRACE_OF_UNKNOWN);
+        end_unknown(&settings.layout.instances(), known, grace).await
     }
 
     /// The network that a workspace gets now.
@@ -182,6 +197,9 @@ impl ProcessCluster {
         }
     }
 }
+
+/// Whoever starts the system waits for it.
+const GRACE_OF_UNKNOWN: Duration = Duration::from_secs(5);
 
 /// How much of `grace` is left of a deletion that began at `since`.
 fn left_of(grace: Option<Duration>, since: jiff::Timestamp) -> Duration {

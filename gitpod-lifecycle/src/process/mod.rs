@@ -41,6 +41,7 @@ mod socket;
 mod spawn;
 mod supervisor_file;
 pub mod tree;
+mod unknown;
 
 pub use self::attach::NETWORK_IS_UP;
 pub use self::cluster::ProcessCluster;
