@@ -119,6 +119,22 @@ async fn every_loopback_address_that_the_workspace_listens_on_is_reached() {
 }
 
 #[tokio::test]
+async fn many_connections_at_once_take_few_threads() {
+    let world = World::running(&format!("python3 {LISTEN} own 127.0.0.1 &")).await;
+    let port = world.port_of("own").await;
+    let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+    let reaching = (0..400).map(|_| async {
+        let said = world.reach(WorkspaceService::Port(port)).await.unwrap();
+        (said, threads())
+    });
+    for (said, threads) in futures_util::future::join_all(reaching).await {
+        assert_eq!(said, "own");
+        assert!(threads < 100, "{threads}"); // of all tests that run now
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn port_of_a_detached_process_is_reached() {
     let script = format!("(setsid env -i PATH=$PATH python3 {LISTEN} daemon 127.0.0.1 &)");
     let world = World::running(&script).await;

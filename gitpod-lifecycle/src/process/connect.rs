@@ -7,13 +7,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gitpod_routing::{ConnectError, Connection, Connector, DialTarget, WorkspaceService};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use super::cluster::ProcessCluster;
-use super::listeners::{Socket, SocketState, tcp_sockets};
+use super::listeners::{Socket, SocketState};
+use super::look::{Look, Looks};
 use super::network::Network;
-use super::owner::Owners;
 use super::socket;
 use super::tree::ProcessId;
 
@@ -36,7 +35,7 @@ use super::tree::ProcessId;
 #[derive(Clone, Debug)]
 pub struct LocalConnector {
     cluster: ProcessCluster,
-    owners: Arc<Owners>,
+    looks: Arc<Looks>,
 }
 
 impl LocalConnector {
@@ -45,7 +44,7 @@ impl LocalConnector {
     pub fn new(cluster: ProcessCluster) -> Self {
         Self {
             cluster,
-            owners: Arc::default(),
+            looks: Arc::default(),
         }
     }
 
@@ -136,9 +135,7 @@ impl LocalConnector {
             };
             let ours = stream.local_addr().map_err(unreachable)?;
             let answers = self
-                .look(move |sockets, owners| {
-                    who_answers(sockets, ours, address, owners, supervisor)
-                })
+                .look(move |look| who_answers(look, ours, address, supervisor))
                 .await?;
             let _ = stream.set_nodelay(true);
             return Ok((Some(stream), answers));
@@ -152,11 +149,11 @@ impl LocalConnector {
         port: u16,
         supervisor: ProcessId,
     ) -> Result<Vec<SocketAddr>, ConnectError> {
-        self.look(move |sockets, owners| {
-            let candidates = addresses(sockets, port);
+        self.look(move |look| {
+            let candidates = addresses(&look.sockets, port);
             candidates
                 .into_iter()
-                .filter(|address| only_within(sockets, *address, owners, supervisor))
+                .filter(|address| only_within(look, *address, supervisor))
                 .collect()
         })
         .await
@@ -164,11 +161,10 @@ impl LocalConnector {
 
     async fn look<T: Send + 'static>(
         &self,
-        judge: impl FnOnce(&[Socket], &Owners) -> T + Send + 'static,
+        judge: impl FnOnce(&Look<'_>) -> T + Send + 'static,
     ) -> Result<T, ConnectError> {
-        let owners = Arc::clone(&self.owners);
-        let judged = spawn_blocking(move || judge(&tcp_sockets(), &owners)).await;
-        judged.map_err(|why| ConnectError::Unreachable(why.into()))
+        let judged = self.looks.ask(judge).await;
+        judged.ok_or_else(|| unreachable(io::Error::other("sockets cannot be looked at")))
     }
 }
 
@@ -184,22 +180,17 @@ enum Answers {
 /// Listeners come and go; who meets a stranger every time is not to be served.
 const ATTEMPTS: u32 = 5;
 
-fn who_answers(
-    sockets: &[Socket],
-    ours: SocketAddr,
-    theirs: SocketAddr,
-    owners: &Owners,
-    root: ProcessId,
-) -> Answers {
-    let peer = sockets
+fn who_answers(look: &Look<'_>, ours: SocketAddr, theirs: SocketAddr, root: ProcessId) -> Answers {
+    let peer = look
+        .sockets
         .iter()
         .find(|socket| socket.is_peer_of(ours, theirs));
     let belongs = match peer {
         Some(peer) if peer.state != SocketState::Connected => return Answers::Nobody,
         None => return Answers::Nobody,
         // Nobody has accepted it yet: it waits at one of the listeners.
-        Some(peer) if peer.inode == 0 => only_within(sockets, theirs, owners, root),
-        Some(peer) => owners.all_within(&[peer.inode], root),
+        Some(peer) if peer.inode == 0 => only_within(look, theirs, root),
+        Some(peer) => look.all_within(&[peer.inode], root),
     };
     match belongs {
         true => Answers::Workspace,
@@ -231,13 +222,14 @@ fn addresses(sockets: &[Socket], port: u16) -> Vec<SocketAddr> {
 }
 
 /// Whether something answers at `address`, and all that could belongs to `root`.
-fn only_within(sockets: &[Socket], address: SocketAddr, owners: &Owners, root: ProcessId) -> bool {
-    let listeners: Vec<_> = sockets
+fn only_within(look: &Look<'_>, address: SocketAddr, root: ProcessId) -> bool {
+    let listeners: Vec<_> = look
+        .sockets
         .iter()
         .filter(|socket| socket.could_answer(address))
         .map(|socket| socket.inode)
         .collect();
-    !listeners.is_empty() && owners.all_within(&listeners, root)
+    !listeners.is_empty() && look.all_within(&listeners, root)
 }
 
 fn unreachable(why: io::Error) -> ConnectError {

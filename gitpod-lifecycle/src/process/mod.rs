@@ -29,6 +29,7 @@ mod kill;
 mod layout;
 mod limits;
 pub mod listeners;
+mod look;
 mod network;
 mod owner;
 mod pidfd;

@@ -26,21 +26,25 @@ struct Holder {
 impl Owners {
     /// Whether each of `inodes` is held by `root` or by what that has started.
     pub(crate) fn all_within(&self, inodes: &[u64], root: ProcessId) -> bool {
-        let unknown: Vec<_> = inodes
-            .iter()
-            .filter(|inode| !self.known_within(**inode, root))
-            .collect();
-        if unknown.is_empty() {
-            return root.is_alive();
+        if self.knows_all_within(inodes, root) {
+            return true;
         }
         let found = sockets_within(root);
-        let all = unknown.iter().all(|inode| found.contains_key(inode));
+        let all = inodes
+            .iter()
+            .all(|inode| found.contains_key(inode) || self.known_within(*inode, root));
         let mut held = lock(&self.held);
         if held.len() > MOST_REMEMBERED {
             held.clear();
         }
         held.extend(found);
-        all
+        all && root.is_alive()
+    }
+
+    /// The same, as far as who held them the last time still does.
+    pub(crate) fn knows_all_within(&self, inodes: &[u64], root: ProcessId) -> bool {
+        let known = |inode: &u64| self.known_within(*inode, root);
+        inodes.iter().all(known) && root.is_alive()
     }
 
     fn known_within(&self, inode: u64, root: ProcessId) -> bool {
