@@ -10,7 +10,7 @@ use gitpod_lifecycle::process::{
     FileRecords, GitContent, IdeChoice, Layout, LocalConnector, NetworkChoice, ProcessCluster,
     ProcessSettings,
 };
-use gitpod_lifecycle::{Adapters, Clock, Manager, Settings, Timeouts, UrlTemplate};
+use gitpod_lifecycle::{Adapters, Clock, Manager, Records, Settings, Timeouts, UrlTemplate};
 use gitpod_routing::{MemoryProvider, Scheme, WorkspaceProxy};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
@@ -188,6 +188,7 @@ async fn open_manager(
     let records = FileRecords::open(layout.instances())
         .await
         .map_err(|why| Failure::failed("cannot read the records of instances").because(&why))?;
+    end_unknown(&records, &cluster).await?;
     let mut timeouts = Timeouts::default();
     timeouts.inactivity = config.timeout;
     let settings = Settings::new(urls.workspace.clone(), urls.port.clone()).with_timeouts(timeouts);
@@ -199,6 +200,19 @@ async fn open_manager(
         crate::print::note(&format!("warning: {broken}"));
     }
     Ok(manager)
+}
+
+/// Ends runs whose records are broken, before the next ones meet them in their files.
+async fn end_unknown(records: &FileRecords, cluster: &ProcessCluster) -> Result<(), Failure> {
+    let listing = records.list().await;
+    let listing = listing
+        .map_err(|why| Failure::failed("cannot read the records of instances").because(&why))?;
+    let instances = listing.records.into_iter();
+    let known: Vec<_> = instances.map(|record| record.spec.instance).collect();
+    cluster
+        .end_unknown(&known)
+        .await
+        .map_err(|why| Failure::failed("cannot end what earlier runs have left").because(&why))
 }
 
 fn process_settings(config: &Config, layout: &Layout, urls: &Urls) -> ProcessSettings {
