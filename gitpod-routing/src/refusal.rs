@@ -98,7 +98,7 @@ pub enum BadRequest {
     /// It says in two ways, or in an unknown way, how long its body is.
     #[error("length of the body is not clear")]
     UnclearLength,
-    /// It names two hosts.
+    /// It names two hosts, or none where HTTP/1.1 wants the field `Host`.
     #[error("host is not clear")]
     UnclearHost,
     /// Its `Upgrade` field is not one plain token list.

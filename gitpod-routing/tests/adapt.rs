@@ -21,6 +21,8 @@ use tower_http::trace::TraceLayer;
 
 type Body = String;
 
+const HOST: &str = "3000-pink-panda-ns35kd21.ws.example.com";
+
 async fn serve(routed: Routed<Permit, Body>) -> Result<Response<Body>, Infallible> {
     if routed.request().uri().path() == "/slow" {
         pending::<()>().await;
@@ -60,12 +62,11 @@ async fn answer(path: &str) -> Response<impl http_body::Body> {
         .layer(adapt(CorsLayer::permissive()))
         .layer(ReportActivityLayer::new(Arc::new(MemoryActivity::new())))
         .service_fn(serve);
-    let request = Request::get(format!(
-        "http://3000-pink-panda-ns35kd21.ws.example.com{path}"
-    ))
-    .header("origin", "https://a.test")
-    .body(Body::new())
-    .unwrap();
+    let request = Request::get(path)
+        .header("host", HOST)
+        .header("origin", "https://a.test")
+        .body(Body::new())
+        .unwrap();
     service.oneshot(request).await.unwrap()
 }
 
@@ -123,7 +124,8 @@ async fn request_that_lost_its_stage_is_refused() {
         )))
         .layer(adapt(ReplaceLayer))
         .service(service_fn(serve));
-    let request = Request::get("http://3000-pink-panda-ns35kd21.ws.example.com/")
+    let request = Request::get("/")
+        .header("host", HOST)
         .body(Body::new())
         .unwrap();
     let response = service.oneshot(request).await.unwrap();

@@ -409,6 +409,8 @@ async fn request_of_unclear_length_or_host_is_refused_and_the_connection_closed(
         format!("GET / HTTP/1.1\nhost: {host}\nhost: {host}\n\n"),
         format!("GET http://other.test/ HTTP/1.1\nhost: {host}\n\n"),
         "CONNECT a.test:80 HTTP/1.1\nhost: a.test:80\n\n".to_owned(),
+        "GET / HTTP/1.1\n\n".to_owned(),
+        format!("GET http://{host}/ HTTP/1.1\n\n"),
     ];
     for case in cases {
         let answer = soon("close", rig.raw(&format!("{case}{second}"))).await;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use http::header::HOST;
 use http::request::Parts;
-use http::{Request, Response, Uri};
+use http::{Request, Response, Uri, Version};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -69,6 +70,9 @@ pub struct ParseHost<S> {
 impl<S> ParseHost<S> {
     fn read(&self, parts: &mut Parts) -> Result<HostTarget, Refusal> {
         framing::check(parts).map_err(Refusal::BadRequest)?;
+        if parts.version == Version::HTTP_11 && !parts.headers.contains_key(HOST) {
+            return Err(Refusal::BadRequest(BadRequest::UnclearHost)); // RFC 9112, section 3.2
+        }
         let (target, rest) = self.pattern.target_of(&self.source, parts)?;
         if target.via == Via::ForeignHost && target.endpoint == Endpoint::Ide && !target.debug {
             // An editor on an origin that any workspace can use would not be safe there.
