@@ -1,10 +1,12 @@
 //! Why a workspace is alive and when it stops, in words.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::condition::ConditionType;
 use crate::disposal::disposal_is_finished;
-use crate::duration::hours_and_minutes;
+use crate::duration::{GoDuration, hours_and_minutes};
 use crate::phase::Phase;
 use crate::settings::Settings;
 use crate::spec::Spec;
@@ -44,7 +46,7 @@ pub fn explain(spec: &Spec, status: &Status, settings: &Settings, now: Timestamp
 fn alive_because(spec: &Spec, status: &Status, now: Timestamp) -> Option<String> {
     let age = |since: Timestamp| {
         let passed = now.duration_since(since).unsigned_abs();
-        hours_and_minutes(passed)
+        GoDuration::from(Duration::from_secs(passed.as_secs()))
     };
     Some(match status.phase {
         Phase::Unset | Phase::Pending => "it waits for a runner".to_owned(),

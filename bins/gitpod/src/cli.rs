@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gitpod_lifecycle::GoDuration;
 
@@ -51,7 +52,7 @@ pub(crate) enum Command {
 pub(crate) struct StateDir {
     /// Where everything is kept, and where commands find a running `up`.
     /// [default: $XDG_STATE_HOME/gitpod, or ~/.local/state/gitpod]
-    #[arg(long, value_name = "DIR", env = "GITPOD_STATE_DIR")]
+    #[arg(long, value_name = "DIR", env = "GITPOD_STATE_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub(crate) state_dir: Option<PathBuf>,
 }
 

@@ -3,6 +3,7 @@
 mod cli;
 mod client;
 mod exit;
+mod gitpod_yml;
 mod local;
 mod print;
 mod repository;
@@ -10,6 +11,7 @@ mod state_dir;
 mod up;
 mod workspaces;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_env("GITPOD_LOG").unwrap_or_else(|_| "warn".into()))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     match run(command) {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,6 +47,8 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // They read files and /proc; more of them would only take memory.
+        .max_blocking_threads(16)
         .build()
         .map_err(|why| Failure::failed("cannot start").because(&why))?;
     runtime.block_on(async {

@@ -56,6 +56,16 @@ pub(crate) fn note(line: &str) {
     let _ = writeln!(StripStream::new(io::stderr()), "{line}");
 }
 
+/// Tells on standard error what is wrong with the `.gitpod.yml` of a workspace.
+pub(crate) fn config(workspace: &Workspace) {
+    for error in &workspace.config_errors {
+        note(&format!("warning: .gitpod.yml is not used: {error}"));
+    }
+    for ignored in &workspace.config_ignored {
+        note(&format!("warning: .gitpod.yml: ignored: {ignored}"));
+    }
+}
+
 /// Tells on standard error how a start comes along.
 #[derive(Debug)]
 pub(crate) struct Progress {

@@ -3,10 +3,10 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use crate::exit::Failure;
 
@@ -18,7 +18,8 @@ const LOCK: &str = "lock";
 
 /// The directory that was named, or the default one.
 pub(crate) fn locate(named: Option<&Path>) -> Result<PathBuf, Failure> {
-    let dir = match named {
+    // An empty variable is as good as none.
+    let dir = match named.filter(|dir| !dir.as_os_str().is_empty()) {
         Some(dir) => dir.to_owned(),
         None => default_dir().ok_or_else(|| {
             Failure::failed("cannot tell where to keep state")
@@ -59,12 +60,15 @@ impl HeldStateDir {
             .mode(0o700)
             .create(&path)
             .map_err(cannot)?;
+        // It may have been made by hand; others must not be able to replace what is in it.
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o700)).map_err(cannot)?;
         let mut lock = OpenOptions::new()
             .create(true)
             .truncate(false)
             .read(true)
             .write(true)
             .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed()) // what a link leads to is not ours
             .open(path.join(LOCK))
             .map_err(cannot)?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
@@ -97,7 +101,7 @@ impl HeldStateDir {
         let fresh = self.path.join("manager.sock.new");
         let _ = std::fs::remove_file(&fresh);
         let listener = std::os::unix::net::UnixListener::bind(short_path(&fresh)?.path())?;
-        std::fs::set_permissions(&fresh, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        std::fs::set_permissions(&fresh, PermissionsExt::from_mode(0o600))?;
         std::fs::rename(&fresh, &socket)?;
         listener.set_nonblocking(true)?;
         Ok(listener)
@@ -148,8 +152,6 @@ pub(crate) fn short_path(path: &Path) -> io::Result<ShortPath> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]

@@ -123,6 +123,8 @@ pub(crate) fn detach(link: &Path) {
     if let Err(why) = remove(link).and_then(|()| fs::remove_dir(dir)) {
         warn!(link = %link.display(), %why, "link to a network cannot be removed");
     }
+    // The last one out: its instance may have been forgotten meanwhile.
+    let _ = dir.parent().map(fs::remove_dir); // not if anything else is there
 }
 
 async fn attach(process: ProcessId, link: &Path) -> Result<(), NoOwnNetwork> {

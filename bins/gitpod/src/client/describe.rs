@@ -50,8 +50,17 @@ fn write_text(out: &mut dyn Write, answer: &DescribeResponse) -> io::Result<()> 
     line("limits", &answer.limits)?;
     line("network", &answer.network)?;
     for port in &workspace.ports {
-        let text = format!("{} {} {}", port.port, port.visibility, port.url);
-        line("port", &text)?;
+        let text = format!(
+            "{} {} {} {} {}",
+            port.port, port.visibility, port.protocol, port.url, port.name
+        );
+        line("port", text.trim_end())?;
+    }
+    for error in &workspace.config_errors {
+        line(".gitpod.yml", &format!("not used: {error}"))?;
+    }
+    for ignored in &workspace.config_ignored {
+        line(".gitpod.yml", &format!("ignored: {ignored}"))?;
     }
     for condition in &answer.conditions {
         let text = format!(

@@ -19,7 +19,8 @@ pub(crate) async fn list(args: ListArgs) -> Result<(), Failure> {
     let workspaces = answer.into_inner().workspaces;
     match args.output.output {
         Format::Json => {
-            let views: Vec<_> = workspaces.into_iter().map(WorkspaceView::from).collect();
+            let views = workspaces.into_iter().map(WorkspaceView::from);
+            let views: Vec<_> = views.map(WorkspaceView::without_config).collect();
             print::json(&views)
         }
         Format::Text => print::to_stdout(|out| write_table(out, &workspaces)),

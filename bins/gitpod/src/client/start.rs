@@ -31,18 +31,30 @@ pub(crate) async fn start(args: StartArgs) -> Result<(), Failure> {
         .await
         .map_err(|why| failure("cannot start the workspace", &why))?
         .into_inner();
-    let follow = follow(events, args.output.output);
-    let workspace = match tokio::time::timeout(args.wait_timeout, follow).await {
-        Ok(workspace) => workspace?,
-        Err(_) => return Err(too_slow(&args)),
-    };
-    finish(workspace, &args)
+    let mut last = None;
+    let follow = follow(events, args.output.output, &mut last);
+    let followed = tokio::time::timeout(args.wait_timeout, follow).await;
+    match (followed, last) {
+        (Ok(Err(why)), _) => Err(why),
+        (Ok(Ok(())), Some(workspace)) => finish(workspace, &args),
+        (Err(_), Some(workspace)) => {
+            if args.output.output == Format::Json {
+                print::json(&WorkspaceView::from(workspace))?;
+            }
+            Err(too_slow(&args))
+        }
+        (Err(_), None) => Err(too_slow(&args)),
+        (Ok(Ok(())), None) => Err(Failure::failed("`gitpod up` said nothing of the workspace")),
+    }
 }
 
-/// Follows the events to the last, and gives the last that was told of the workspace.
-async fn follow(mut events: Streaming<Event>, output: Format) -> Result<Workspace, Failure> {
+/// Follows the events to the last, and keeps in `last` what was told of the workspace.
+async fn follow(
+    mut events: Streaming<Event>,
+    output: Format,
+    last: &mut Option<Workspace>,
+) -> Result<(), Failure> {
     let mut progress = Progress::new(output);
-    let mut last = None;
     loop {
         let event = events
             .message()
@@ -51,16 +63,16 @@ async fn follow(mut events: Streaming<Event>, output: Format) -> Result<Workspac
         match event.and_then(|event| event.kind) {
             Some(event::Kind::Workspace(workspace)) => {
                 progress.phase(&workspace);
-                last = Some(workspace);
+                *last = Some(workspace);
             }
             Some(event::Kind::Progress(step)) => progress.step(&step),
-            None => break,
+            None => return Ok(()),
         }
     }
-    last.ok_or_else(|| Failure::failed("`gitpod up` said nothing of the workspace"))
 }
 
 fn finish(workspace: Workspace, args: &StartArgs) -> Result<(), Failure> {
+    print::config(&workspace);
     let ended_early = !args.no_wait && workspace.phase != "running";
     let failed = ended_early.then(|| {
         Failure::failed(format!("workspace {} does not run", workspace.id))

@@ -18,6 +18,15 @@ pub(crate) struct WorkspaceView {
     created_at: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     failure: String,
+    /// What its `.gitpod.yml` gave reason to say; not told by `list`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<ConfigView>,
+}
+
+#[derive(Debug, Serialize)]
+struct ConfigView {
+    errors: Vec<String>,
+    ignored: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,11 +53,21 @@ impl From<Workspace> for WorkspaceView {
             repository: from.repository,
             created_at: from.created_at,
             failure: from.failure,
+            config: Some(ConfigView {
+                errors: from.config_errors,
+                ignored: from.config_ignored,
+            }),
         }
     }
 }
 
 impl WorkspaceView {
+    /// For a list, which reads no files.
+    pub(super) fn without_config(mut self) -> Self {
+        self.config = None;
+        self
+    }
+
     /// For output that ends up in logs.
     pub(crate) fn without_token(mut self) -> Self {
         self.owner_token = None;

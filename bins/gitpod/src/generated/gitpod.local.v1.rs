@@ -89,6 +89,13 @@ pub struct Workspace {
     /// Why it failed; empty if it did not.
     #[prost(string, tag = "9")]
     pub failure: ::prost::alloc::string::String,
+    /// What is wrong with its `.gitpod.yml`, which is not used then: place, problem
+    /// and fix of each. Not told by `List`.
+    #[prost(string, repeated, tag = "10")]
+    pub config_errors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What its `.gitpod.yml` says and this system does not do. Not told by `List`.
+    #[prost(string, repeated, tag = "11")]
+    pub config_ignored: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Port {

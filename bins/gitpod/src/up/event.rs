@@ -1,5 +1,6 @@
 //! What `up` prints.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -80,6 +81,7 @@ pub(super) async fn print_all(
     mut events: Receiver<local::Event>,
     end: CancellationToken,
 ) {
+    let mut shown = HashMap::new();
     loop {
         let event = tokio::select! {
             biased;
@@ -88,15 +90,28 @@ pub(super) async fn print_all(
         };
         let printed = match event {
             // A reader that is slow must hold up nobody else.
-            Ok(event) => event.kind.map_or(Ok(()), |kind| {
-                tokio::task::block_in_place(|| print_one(output, kind))
-            }),
+            Ok(event) => match event.kind.filter(|kind| is_news(output, kind, &mut shown)) {
+                Some(kind) => tokio::task::block_in_place(|| print_one(output, kind)),
+                None => Ok(()),
+            },
             Err(RecvError::Lagged(_)) => print_state(output, &workspaces).await,
             Err(RecvError::Closed) => return,
         };
         if let Err(why) = printed {
             tracing::warn!(%why, "cannot print events");
             return;
+        }
+    }
+}
+
+/// People want to know of phases; scripts get every event.
+fn is_news(output: Format, kind: &Kind, shown: &mut HashMap<String, String>) -> bool {
+    match (output, kind) {
+        (Format::Json, _) => true,
+        (Format::Text, Kind::Progress(_)) => false,
+        (Format::Text, Kind::Workspace(workspace)) => {
+            let phase = workspace.phase.clone();
+            shown.insert(workspace.id.clone(), phase.clone()) != Some(phase)
         }
     }
 }
@@ -121,14 +136,18 @@ fn print_one(output: Format, kind: Kind) -> Result<(), Failure> {
             step: &progress.step,
             percent: progress.percent,
         }),
-        (Format::Text, Kind::Workspace(workspace)) => print::to_stdout(|out| {
+        (Format::Text, Kind::Workspace(workspace)) => {
             let shown = match workspace.phase.as_str() {
                 "running" => &workspace.url,
                 "stopped" => &workspace.failure,
                 _ => "",
             };
-            writeln!(out, "{}  {}  {shown}", workspace.id, workspace.phase)
-        }),
+            if workspace.phase == "running" {
+                print::config(&workspace);
+            }
+            let line = format!("{}  {}  {shown}", workspace.id, workspace.phase);
+            print::to_stdout(|out| writeln!(out, "{}", line.trim_end()))
+        }
         (Format::Text, Kind::Progress(_)) => Ok(()),
     }
 }

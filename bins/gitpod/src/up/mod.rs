@@ -22,6 +22,7 @@ use crate::workspaces::{Definition, Workspaces};
 
 /// Runs until SIGINT or SIGTERM, then stops all workspaces.
 pub(crate) async fn up(config: Config) -> Result<(), Failure> {
+    serve::raise_descriptor_limit();
     // Everything that can be refused is refused before anything is made.
     let listener = serve::bind(config.listen).await?;
     let held = HeldStateDir::hold(config.state_dir.clone())?;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use gitpod_bridge::{Bridge, MemoryPublisher, Origin, Relay, SqliteStore};
 use gitpod_lifecycle::grpc::WorkspaceManagerService;
 use gitpod_lifecycle::process::{
-    FileRecords, GitContent, IdeChoice, Layout, LocalConnector, NetworkChoice, ProcessCluster,
-    ProcessSettings,
+    FileRecords, GitContent, IdeChoice, Layout, Limits, LocalConnector, NetworkChoice,
+    ProcessCluster, ProcessSettings,
 };
 use gitpod_lifecycle::{Adapters, Clock, Manager, Records, Settings, Timeouts, UrlTemplate};
-use gitpod_routing::{MemoryProvider, Scheme, WorkspaceProxy};
+use gitpod_routing::{AccessPolicy, MemoryProvider, Scheme, WorkspaceProxy};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::UnixListenerStream;
@@ -63,7 +63,10 @@ impl System {
             .await
             .map_err(|why| Failure::failed("cannot take stock of workspaces").because(&why))?;
 
+        // Pages of one workspace may not open WebSockets of another one's ports.
+        let policy = AccessPolicy::new(config.hosts.clone(), &config.domain);
         let proxy = WorkspaceProxy::new(config.hosts.clone(), Arc::new(routes))
+            .with_policy(policy.with_origin_check_on_ports())
             // Only processes of the workspace itself are reached.
             .with_connector(Arc::new(connector))
             // Who is used is not stopped.
@@ -202,6 +205,16 @@ async fn open_manager(
     Ok(manager)
 }
 
+/// What one workspace may use. Memory is left to the machine: without control groups
+/// it could only be limited as address space, which programs such as browsers and
+/// Node reserve far more of than they use.
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.processes = Some(4096); // a fork bomb must not end the machine
+    limits.open_files = Some(65_536); // for each process: what servers and watchers ask for
+    limits
+}
+
 /// Ends runs whose records are broken, before the next ones meet them in their files.
 async fn end_unknown(records: &FileRecords, cluster: &ProcessCluster) -> Result<(), Failure> {
     let listing = records.list().await;
@@ -227,6 +240,7 @@ fn process_settings(config: &Config, layout: &Layout, urls: &Urls) -> ProcessSet
         urls.port.clone(),
     );
     settings
+        .with_limits(limits())
         .with_ide(match &config.ide {
             Ide::Auto => IdeChoice::Auto,
             Ide::None => IdeChoice::None,

@@ -8,6 +8,7 @@
 //! ```
 
 mod definition;
+mod end;
 mod error;
 mod logs;
 mod name;
@@ -16,6 +17,7 @@ mod remove;
 mod route;
 mod service;
 mod start;
+mod turn;
 mod view;
 mod watch;
 
@@ -29,8 +31,9 @@ use tokio::sync::broadcast;
 
 pub(crate) use self::definition::Definition;
 pub(crate) use self::error::WorkspaceError;
+use self::turn::Turns;
 pub(crate) use self::watch::{announce, follow_manager};
-use crate::local;
+use crate::{gitpod_yml, local};
 
 /// Name of this installation's only cluster, in the store.
 pub(crate) const CLUSTER: &str = "local";
@@ -49,6 +52,7 @@ struct Shared {
     /// Knows where their files are, and how their limits are held.
     cluster: ProcessCluster,
     events: broadcast::Sender<local::Event>,
+    turns: Turns,
 }
 
 /// How many events a watcher may fall behind before it is told to look anew.
@@ -68,6 +72,7 @@ impl Workspaces {
                 routes,
                 cluster,
                 events: broadcast::Sender::new(EVENTS),
+                turns: Turns::default(),
             }),
         }
     }
@@ -91,7 +96,12 @@ impl Workspaces {
     /// One of them.
     pub(crate) async fn get(&self, id: &WorkspaceId) -> Result<local::Workspace, WorkspaceError> {
         let record = self.record(id).await?;
-        Ok(self.view(&record).await)
+        let mut workspace = self.view(&record).await;
+        let content = self.layout().content(&WorkspaceName::from(id))?;
+        let config = gitpod_yml::read(&content).await;
+        workspace.config_errors = config.errors;
+        workspace.config_ignored = config.ignored;
+        Ok(workspace)
     }
 
     /// Everything about one of them.
@@ -102,7 +112,7 @@ impl Workspaces {
         let record = self.record(id).await?;
         let definition = definition::of(&record.workspace);
         let mut answer = local::DescribeResponse {
-            workspace: Some(self.view(&record).await),
+            workspace: Some(self.get(id).await?),
             conditions: view::conditions_of_row(record.latest.as_ref()),
             content: Some(local::Content {
                 repository: GitSource::new(&definition.location).remote_for_people(),
@@ -135,11 +145,11 @@ impl Workspaces {
     }
 
     async fn view(&self, record: &WorkspaceRecord) -> local::Workspace {
-        let mut workspace = view::workspace(record);
+        let mut workspace = view::workspace(record, self.shared.manager.settings());
         if let Some(row) = record.latest.as_ref().filter(|row| !row.is_stopped())
             && let Ok(described) = self.shared.manager.describe(&row.id).await
         {
-            view::describe_ports(&mut workspace, &described.record.spec);
+            view::add_live_ports_and_token(&mut workspace, &described);
         }
         workspace
     }

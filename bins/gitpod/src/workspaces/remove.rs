@@ -18,23 +18,18 @@ impl Workspaces {
         id: &WorkspaceId,
         policy: StopPolicy,
     ) -> Result<(), WorkspaceError> {
-        let record = self.record(id).await?;
-        let Some(row) = record.latest.filter(|row| !row.is_stopped()) else {
-            return Ok(());
-        };
-        match self.shared.manager.stop(&row.id, policy).await {
-            // It has just ended by itself.
-            Ok(()) | Err(ManageError::NotFound(_)) => {}
-            Err(why) => return Err(why.into()),
-        }
-        tokio::time::timeout(STOP_BUDGET, self.stopped(&row.id))
-            .await
-            .map_err(|_| WorkspaceError::DoesNotStop(id.to_string()))?
+        // Before this one's turn: it may hurry a stop that is under way.
+        self.ask_to_stop(id, policy).await?;
+        let _turn = self.shared.turns.wait(id).await;
+        self.stop_in_turn(id, policy).await
     }
 
     /// Stops a workspace and removes its files, logs and rows.
     pub(crate) async fn delete(&self, id: &WorkspaceId) -> Result<(), WorkspaceError> {
-        self.stop(id, StopPolicy::Immediately).await?;
+        let policy = StopPolicy::Immediately;
+        self.ask_to_stop(id, policy).await?;
+        let _turn = self.shared.turns.wait(id).await;
+        self.stop_in_turn(id, policy).await?;
         let name = WorkspaceName::from(id);
         self.shared.manager.delete_content(&name).await?;
         remove_dir(&self.layout().workspace(&name)?).await?;
@@ -43,20 +38,35 @@ impl Workspaces {
         Ok(())
     }
 
-    /// Stops all workspaces at once: this process ends.
-    pub(crate) async fn stop_all(&self) -> Result<(), WorkspaceError> {
-        let mut stopping = tokio::task::JoinSet::new();
-        for row in self.shared.store.live_instances().await? {
-            let this = self.clone();
-            stopping
-                .spawn(async move { this.stop(&row.workspace_id, StopPolicy::Immediately).await });
+    async fn stop_in_turn(
+        &self,
+        id: &WorkspaceId,
+        policy: StopPolicy,
+    ) -> Result<(), WorkspaceError> {
+        let Some(instance) = self.ask_to_stop(id, policy).await? else {
+            return Ok(());
+        };
+        tokio::time::timeout(STOP_BUDGET, self.stopped(&instance))
+            .await
+            .map_err(|_| WorkspaceError::DoesNotStop(id.to_string()))?
+    }
+
+    /// Asks the run of a workspace to stop, and tells which one that is; `None` if
+    /// it does not run.
+    async fn ask_to_stop(
+        &self,
+        id: &WorkspaceId,
+        policy: StopPolicy,
+    ) -> Result<Option<InstanceId>, WorkspaceError> {
+        let record = self.record(id).await?;
+        let Some(row) = record.latest.filter(|row| !row.is_stopped()) else {
+            return Ok(None);
+        };
+        match self.shared.manager.stop(&row.id, policy).await {
+            // It has just ended by itself, or is just being started.
+            Ok(()) | Err(ManageError::NotFound(_)) => Ok(Some(row.id)),
+            Err(why) => Err(why.into()),
         }
-        while let Some(stopped) = stopping.join_next().await {
-            if let Ok(Err(why)) = stopped {
-                tracing::warn!(%why, "workspace does not stop");
-            }
-        }
-        Ok(())
     }
 
     /// Waits until the row says so: then whoever asks next sees it, too.

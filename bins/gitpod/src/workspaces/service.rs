@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use futures_util::Stream;
 use gitpod_lifecycle::{StopPolicy, WorkspaceName};
-use gitpod_routing::WorkspaceId;
+use gitpod_routing::{InstanceId, WorkspaceId};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -39,16 +39,16 @@ impl workspaces_server::Workspaces for Workspaces {
         let timeout = Some(request.timeout).filter(|timeout| !timeout.is_empty());
         // Before anything happens, so that nothing is missed.
         let events = self.watch();
-        let id = match request.what {
+        let (id, instance) = match request.what {
             Some(What::Repository(repository)) => {
                 let mut definition = Definition::from(repository);
                 definition.timeout = timeout;
-                self.create(definition).await?.0
+                self.create(definition).await?
             }
             Some(What::WorkspaceId(id)) => {
                 let id = parse(&id)?;
-                Self::start(self, &id, timeout).await?;
-                id
+                let instance = Self::start(self, &id, timeout).await?;
+                (id, instance)
             }
             None => return Err(Status::invalid_argument("neither repository nor workspace")),
         };
@@ -57,7 +57,7 @@ impl workspaces_server::Workspaces for Workspaces {
             let kind = Some(Kind::Workspace(self.get(&id).await?));
             let _ = sender.send(Ok(Event { kind })).await;
         } else {
-            tokio::spawn(follow(self.clone(), id, events, sender));
+            tokio::spawn(follow(self.clone(), (id, instance), events, sender));
         }
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
@@ -127,10 +127,10 @@ fn parse(id: &str) -> Result<WorkspaceId, WorkspaceError> {
         .map_err(|_| WorkspaceError::NotFound(id.escape_debug().to_string()))
 }
 
-/// Sends what happens to workspace `id` until it runs or has stopped.
+/// Sends what happens to a run of a workspace until it runs or has stopped.
 async fn follow(
     workspaces: Workspaces,
-    id: WorkspaceId,
+    (id, instance): (WorkspaceId, InstanceId),
     mut events: broadcast::Receiver<Event>,
     sender: mpsc::Sender<Result<Event, Status>>,
 ) {
@@ -151,17 +151,18 @@ async fn follow(
             None => {}
         }
         next = match events.recv().await {
-            Ok(event) => event.kind.filter(|kind| is_about(kind, &id)).map(Ok),
+            Ok(event) => event.kind.filter(|kind| is_about(kind, &instance)).map(Ok),
             Err(RecvError::Lagged(_)) => Some(workspaces.get(&id).await.map(Kind::Workspace)),
             Err(RecvError::Closed) => return,
         };
     }
 }
 
-fn is_about(kind: &Kind, id: &WorkspaceId) -> bool {
+/// Whether it is about this run: the end of the one before may be told late.
+fn is_about(kind: &Kind, instance: &InstanceId) -> bool {
     match kind {
-        Kind::Workspace(workspace) => workspace.id == id.as_str(),
-        Kind::Progress(progress) => progress.workspace_id == id.as_str(),
+        Kind::Workspace(workspace) => workspace.instance_id == instance.as_str(),
+        Kind::Progress(progress) => progress.instance_id == instance.as_str(),
     }
 }
 

@@ -24,6 +24,7 @@ impl Workspaces {
         let new = NewWorkspace::new(id.clone(), &definition.location)
             .with_owner(OWNER)
             .with_definition(definition.to_json());
+        let _turn = self.shared.turns.wait(&id).await;
         self.shared.store.create_workspace(new).await?;
         let instance = self.run(&id, &definition).await?;
         Ok((id, instance))
@@ -36,6 +37,7 @@ impl Workspaces {
         id: &WorkspaceId,
         timeout: Option<String>,
     ) -> Result<InstanceId, WorkspaceError> {
+        let _turn = self.shared.turns.wait(id).await;
         let record = self.record(id).await?;
         if let Some(row) = record.latest.as_ref().filter(|row| !row.is_stopped()) {
             return Ok(row.id.clone());

@@ -1,13 +1,18 @@
 //! Workspaces as the command line is told of them.
 
 use gitpod_bridge::{ExposedPort, InstanceRow, PortProtocol, PortVisibility, WorkspaceRecord};
-use gitpod_lifecycle::{Condition, ConditionStatus, ConditionType, Description, GitSource, Spec};
+use gitpod_lifecycle::{
+    Condition, ConditionStatus, ConditionType, Description, GitSource, Settings,
+};
 use jiff::Timestamp;
 
 use crate::local;
 
 /// One workspace and its latest run, as its row says.
-pub(super) fn workspace(record: &WorkspaceRecord) -> local::Workspace {
+///
+/// URLs are those of this process, which may listen elsewhere than an earlier one.
+pub(super) fn workspace(record: &WorkspaceRecord, settings: &Settings) -> local::Workspace {
+    let id = record.workspace.id.as_str();
     let workspace = local::Workspace {
         id: record.workspace.id.to_string(),
         phase: "stopped".to_owned(),
@@ -22,9 +27,16 @@ pub(super) fn workspace(record: &WorkspaceRecord) -> local::Workspace {
     local::Workspace {
         instance_id: row.id.to_string(),
         phase: row.state.phase.to_string(),
-        url: row.state.ide_url.clone(),
+        url: settings
+            .url_template
+            .of_workspace(row.id.as_str(), id, &settings.host_url),
         owner_token: token.map_or_else(String::new, |token| token.expose().to_owned()),
-        ports: row.state.exposed_ports.iter().map(port).collect(),
+        ports: row
+            .state
+            .exposed_ports
+            .iter()
+            .map(|exposed| port(exposed, row, settings))
+            .collect(),
         failure: failure(row),
         ..workspace
     }
@@ -35,7 +47,13 @@ fn failure(row: &InstanceRow) -> String {
     conditions.failed.clone().unwrap_or_default()
 }
 
-fn port(port: &ExposedPort) -> local::Port {
+fn port(port: &ExposedPort, row: &InstanceRow, settings: &Settings) -> local::Port {
+    let (instance, workspace) = (row.id.as_str(), row.workspace_id.as_str());
+    let url = u16::try_from(port.port).map(|number| {
+        settings
+            .port_url_template
+            .of_port(instance, workspace, &settings.host_url, number)
+    });
     local::Port {
         port: port.port,
         visibility: match port.visibility {
@@ -48,15 +66,22 @@ fn port(port: &ExposedPort) -> local::Port {
             _ => "http",
         }
         .to_owned(),
-        url: port.url.clone(),
+        url: url.unwrap_or_default(),
         ..local::Port::default()
     }
 }
 
-/// Adds what only the spec of a live run knows of its ports.
-pub(super) fn describe_ports(workspace: &mut local::Workspace, spec: &Spec) {
+/// Adds what the row of a live run does not hold, or not yet.
+pub(super) fn add_live_ports_and_token(workspace: &mut local::Workspace, live: &Description) {
+    let token = live.record.status.owner_token.as_ref();
+    workspace.owner_token = token.map_or_else(String::new, |token| token.expose().to_owned());
     for port in &mut workspace.ports {
-        let described = spec.ports.iter().find(|p| u32::from(p.port) == port.port);
+        let described = live
+            .record
+            .spec
+            .ports
+            .iter()
+            .find(|p| u32::from(p.port) == port.port);
         if let Some(described) = described {
             port.name.clone_from(&described.name);
             port.description.clone_from(&described.description);

@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use crate::harness::{Up, gitpod, repository, wait_until};
+use crate::harness::{Up, Workspace, gitpod, repository, wait_until};
 
 #[track_caller]
 fn refused(output: &Output, code: i32, wanted: &str) {
@@ -108,12 +108,71 @@ fn taken_address_is_refused_before_anything_is_made() {
 fn broken_gitpod_yml_is_told_and_does_not_stop_the_workspace() {
     let up = Up::new();
     let repo = repository(&[(".gitpod.yml", "ports:\n  - port: 70000\n")]);
-    let workspace = up.start(repo.path());
+    let output = up.run(&["start", repo.path().to_str().unwrap(), "-o", "json"]);
+    assert!(output.status.success());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("70000") && told.contains("fix:"), "{told}");
+    let workspace = Workspace(serde_json::from_slice(&output.stdout).unwrap());
+    let errors = up.describe(workspace.id())["config"]["errors"].to_string();
+    assert!(errors.contains("70000"), "{errors}");
 
     let token = [("x-gitpod-owner-token", workspace.token())];
     let page = up.request(&workspace.ide_host(), "/", &token);
     assert_eq!(page.status(), 200);
     assert!(page.body().contains("70000"), "{}", page.0);
+}
+
+#[test]
+fn ignored_keys_of_gitpod_yml_are_told() {
+    let up = Up::new();
+    let yml = "image: x\nports:\n  - port: 3000\n    visibilty: public\n";
+    let repo = repository(&[(".gitpod.yml", yml)]);
+    let output = up.run(&["start", repo.path().to_str().unwrap()]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("image"), "{told}");
+    assert!(told.contains("did you mean `visibility`"), "{told}");
+}
+
+#[test]
+fn start_that_takes_too_long_exits_with_4_and_says_what_is_there() {
+    let up = Up::new();
+    // Accepts connections and never answers: a clone that takes for ever.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("git://127.0.0.1:{}/x", mute.local_addr().unwrap().port());
+    let args = ["start", &url, "--wait-timeout", "1s", "-o", "json"];
+    let output = up.run(&args);
+    refused(&output, 4, "does not run yet");
+    let workspace = Workspace(serde_json::from_slice(&output.stdout).unwrap());
+    assert_eq!(workspace.0["phase"], "initializing");
+    assert!(up.run(&["delete", workspace.id()]).status.success());
+}
+
+#[test]
+fn connections_that_say_nothing_keep_nobody_out() {
+    let up = Up::new();
+    let mute: Vec<_> = (0..200)
+        .map(|_| std::net::TcpStream::connect(up.address()).unwrap())
+        .collect();
+    assert_eq!(up.request("example.com", "/", &[]).status(), 404);
+    assert_eq!(up.json(&["list", "-o", "json"]), serde_json::json!([]));
+    drop(mute);
+}
+
+#[test]
+fn link_in_the_place_of_the_lock_is_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let victim = dir.path().join("victim");
+    std::fs::write(&victim, "precious").unwrap();
+    let state = dir.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    std::os::unix::fs::symlink(&victim, state.join("lock")).unwrap();
+    let output = gitpod()
+        .args(["up", "--listen", "127.0.0.1:0", "--state-dir"])
+        .arg(&state)
+        .output()
+        .unwrap();
+    refused(&output, 1, "state");
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
 }
 
 #[test]

@@ -17,4 +17,5 @@ mod isolation;
 mod life;
 mod network;
 mod programs;
+mod race;
 mod secrets;
