@@ -157,13 +157,24 @@ impl Parts {
     fn stack(&self) -> Stack {
         let forward = Forward::from_options(self.forward.clone(), Arc::clone(&self.connector));
         let report = ReportActivityLayer::new(Arc::clone(&self.activity)).layer(forward);
-        let authorize = AuthorizeLayer::new(self.policy.clone()).layer(report);
+        let authorize = AuthorizeLayer::new(self.policy()).layer(report);
         let locate = LocateLayer::new(Arc::clone(&self.provider)).layer(authorize);
         let parse = ParseHostLayer::new(self.pattern.clone())
             .with_source(self.source.clone())
             .layer(locate);
         let explain = ExplainRefusalLayer::with_pages(Arc::clone(&self.pages)).layer(parse);
         MeasureLayer::new().layer(explain)
+    }
+
+    /// With the public address, wherever it was told.
+    fn policy(&self) -> AccessPolicy {
+        let policy = self.policy.clone();
+        match self.forward.told_address() {
+            Some((scheme, port)) if !policy.knows_public_address() => {
+                policy.with_public_address(scheme, port)
+            }
+            _ => policy,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod support;
 
 use futures_util::{SinkExt, StreamExt};
+use gitpod_routing::Scheme;
 use support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -148,9 +149,14 @@ async fn switch_that_was_not_asked_for_is_refused() {
 }
 
 async fn editor_upgrade(rig: &Rig, fields: &str) -> String {
+    editor_upgrade_at(rig, "", fields).await
+}
+
+/// The status of an upgrade whose `Host` ends with `port`.
+async fn editor_upgrade_at(rig: &Rig, port: &str, fields: &str) -> String {
     let mut stream = TcpStream::connect(rig.address).await.unwrap();
     let request = format!(
-        "GET / HTTP/1.1\nhost: {ID}.{DOMAIN}\nconnection: upgrade\nupgrade: websocket\n{fields}\n"
+        "GET / HTTP/1.1\nhost: {ID}.{DOMAIN}{port}\nconnection: upgrade\nupgrade: websocket\n{fields}\n"
     );
     stream.write_all(crlf(&request).as_bytes()).await.unwrap();
     let head = soon("answer", read_head(&mut stream)).await;
@@ -193,6 +199,45 @@ async fn attack_22_page_of_another_origin_cannot_connect_to_the_editor() {
     let header = format!("x-gitpod-owner-token: {TOKEN}\norigin: https://evil.test\n");
     assert_eq!(editor_upgrade(&rig, &header).await, "101");
     assert_eq!(editor_upgrade(&rig, "").await, "401");
+}
+
+#[tokio::test]
+async fn attack_22_page_at_another_scheme_or_port_is_of_another_origin() {
+    let server = echo_after_101().await;
+    let cookie = format!("cookie: _example_com_ws_i-1_owner_={TOKEN}\n");
+    let cases = [
+        (Scheme::Http, 8080, ":8080", "http://HOST:8080", "101"),
+        (Scheme::Http, 8080, ":8080", "http://3000-HOST:8080", "101"),
+        (
+            Scheme::Http,
+            8080,
+            ":8080",
+            "http://example.com:8080",
+            "101",
+        ),
+        (Scheme::Http, 8080, ":8080", "http://HOST:1", "403"),
+        (Scheme::Http, 8080, ":8080", "http://HOST", "403"),
+        (Scheme::Http, 8080, ":8080", "https://HOST:8080", "403"),
+        (Scheme::Http, 8080, ":8080", "http://example.com:1", "403"),
+        (Scheme::Http, 8080, ":8080", "HOST:8080", "403"),
+        (Scheme::Http, 8080, ":9000", "http://HOST:9000", "101"), // a forwarded port
+        (Scheme::Http, 8080, ":9000", "http://HOST:1", "403"),
+        (Scheme::Https, 443, "", "https://HOST", "101"),
+        (Scheme::Https, 443, "", "https://HOST:443", "101"),
+        (Scheme::Https, 443, "", "http://HOST", "403"),
+        (Scheme::Https, 443, "", "https://HOST:1", "403"),
+        (Scheme::Http, 80, "", "http://HOST", "101"),
+    ];
+    for (scheme, port, asked, origin, expected) in cases {
+        let rig = Rig::changed(server, |proxy| {
+            proxy.with_forward(|forward| forward.with_public_address(scheme, port))
+        })
+        .await;
+        let origin = origin.replace("HOST", &format!("{ID}.{DOMAIN}"));
+        let fields = format!("{cookie}origin: {origin}\n");
+        let got = editor_upgrade_at(&rig, asked, &fields).await;
+        assert_eq!(got, expected, "{origin} at {scheme:?} {port}");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use http::{Method, Request};
 
 use crate::access::{Access, CookieNames, Denied, Presented, Source, decide, origin};
-use crate::host::HostPattern;
+use crate::host::{HostPattern, Scheme};
 use crate::layers::Located;
 use crate::service::{self, WorkspaceService};
 
@@ -22,6 +22,7 @@ pub struct AccessPolicy {
     frontend: Routes,
     sharing: Sharing,
     origins: Origins,
+    public: Option<(Scheme, u16)>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,6 +62,7 @@ impl AccessPolicy {
             frontend: Routes::NeedToken,
             sharing: Sharing::EditorAndPorts,
             origins: Origins::OfEditorChecked,
+            public: None,
         }
     }
 
@@ -94,6 +96,17 @@ impl AccessPolicy {
         self
     }
 
+    /// Takes a page for one of ours only at `scheme` and `port`, where clients come to, or at
+    /// the port that its request names. Without this every scheme and port will do.
+    ///
+    /// [`WorkspaceProxy`](crate::WorkspaceProxy) knows it from
+    /// [`ForwardOptions`](crate::ForwardOptions), if it was told there.
+    #[must_use]
+    pub fn with_public_address(mut self, scheme: Scheme, port: u16) -> Self {
+        self.public = Some((scheme, port));
+        self
+    }
+
     /// Checks `Origin` on upgrades to ports as well.
     #[must_use]
     pub fn with_origin_check_on_ports(mut self) -> Self {
@@ -107,6 +120,11 @@ impl AccessPolicy {
     pub fn without_origin_check(mut self) -> Self {
         self.origins = Origins::Ignored;
         self
+    }
+
+    #[cfg(feature = "proxy")]
+    pub(crate) fn knows_public_address(&self) -> bool {
+        self.public.is_some()
     }
 
     /// The cookies that are kept back.
@@ -175,6 +193,7 @@ impl AccessPolicy {
             &self.pattern,
             &self.installation,
             workspace,
+            self.public,
         )
     }
 }

@@ -76,6 +76,7 @@ impl Forward {
         let ForwardOptions {
             cookies,
             public,
+            told_address: _,
             style,
             supervisor_cookies,
             idle_timeout,
@@ -135,6 +136,8 @@ where
 pub struct ForwardOptions {
     cookies: CookieNames,
     public: PublicAddress,
+    /// The same, if it was told.
+    told_address: Option<(Scheme, u16)>,
     style: ForwardedStyle,
     supervisor_cookies: SupervisorCookies,
     idle_timeout: Duration,
@@ -149,6 +152,7 @@ impl ForwardOptions {
         Self {
             cookies,
             public: PublicAddress::new(Scheme::Https, Scheme::Https.port()),
+            told_address: None,
             style: ForwardedStyle::Replaced,
             supervisor_cookies: SupervisorCookies::Filtered,
             idle_timeout: IDLE_TIMEOUT,
@@ -168,7 +172,12 @@ impl ForwardOptions {
     #[must_use]
     pub fn with_public_address(mut self, scheme: Scheme, port: u16) -> Self {
         self.public = PublicAddress::new(scheme, port);
+        self.told_address = Some((scheme, port));
         self
+    }
+
+    pub(crate) fn told_address(&self) -> Option<(Scheme, u16)> {
+        self.told_address
     }
 
     /// Closes connections that were idle for `timeout`, instead of 60 s.
