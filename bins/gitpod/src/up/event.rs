@@ -30,7 +30,7 @@ enum Line<'a> {
     /// The phase or the ports of a workspace have changed.
     Workspace {
         #[serde(flatten)]
-        workspace: WorkspaceView,
+        workspace: Box<WorkspaceView>,
     },
     /// How far the content of a workspace is.
     Progress {
@@ -128,7 +128,7 @@ async fn print_state(output: Format, workspaces: &Workspaces) -> Result<(), Fail
 fn print_one(output: Format, kind: Kind) -> Result<(), Failure> {
     match (output, kind) {
         (Format::Json, Kind::Workspace(workspace)) => print::json(&Line::Workspace {
-            workspace: WorkspaceView::from(workspace).without_token(),
+            workspace: Box::new(WorkspaceView::from(workspace).without_token()),
         }),
         (Format::Json, Kind::Progress(progress)) => print::json(&Line::Progress {
             id: &progress.workspace_id,
