@@ -212,7 +212,7 @@ fn explanation_names_the_next_limit_and_when_it_is_reached() {
     let mut running = status(Phase::Running, &[ConditionType::EverReady]);
     running.last_activity = Some(ago("10m"));
     let why = explain(&spec(), &running, &settings(), now());
-    assert_eq!(why.alive_because.unwrap(), "it was last used 00h10m ago");
+    assert_eq!(why.alive_because.unwrap(), "it was last used 10m0s ago");
     assert_eq!(why.stops_at, Some(ago("-20m")));
     assert_eq!(why.stops_because.unwrap(), "period of inactivity of 00h30m");
     running.phase = Phase::Stopped;

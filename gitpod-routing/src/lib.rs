@@ -98,6 +98,7 @@
 //!
 //! - `proxy`: `Forward`, `Connector` and `WorkspaceProxy` (hyper, tokio).
 //! - `pages`: refusals as HTML for browsers (askama); without it they get plain text.
+//! - `tls`: `RustlsClient`, TLS to ports of workspaces that speak HTTPS (rustls); you bring the cryptography.
 //! - `testing`: conformance tests for your own providers and connectors.
 
 mod access;
@@ -122,6 +123,8 @@ mod refusal;
 mod secret;
 mod service;
 mod stage;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use self::access::{
     Access, AccessPolicy, CookieNames, Denied, OWNER_TOKEN_HEADER, Presented, Source, decide,
@@ -132,7 +135,7 @@ pub use self::checked_stream::CheckedStream;
 #[cfg(feature = "proxy")]
 pub use self::forward::{
     ConnectError, Connection, Connector, DialTarget, DirectConnector, Forward, ForwardBody,
-    ForwardOptions, Io, PodPorts,
+    ForwardOptions, Io, PodPorts, TlsClient,
 };
 pub use self::host::{
     Endpoint, HostError, HostName, HostPattern, HostSource, HostTarget, PublicUrl, Scheme,
@@ -152,3 +155,5 @@ pub use self::refusal::{BadRequest, Refusal, Unanswered};
 pub use self::secret::OwnerToken;
 pub use self::service::WorkspaceService;
 pub use self::stage::{Permit, Routed};
+#[cfg(feature = "tls")]
+pub use self::tls::RustlsClient;

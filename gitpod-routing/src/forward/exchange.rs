@@ -174,14 +174,23 @@ fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
 }
 
 async fn dial(shared: &Shared, target: &DialTarget) -> Result<Connection, Refusal> {
-    if target.protocol() == Protocol::Https {
-        let why = ConnectError::Refused("port speaks HTTPS, which this proxy was built without");
-        return Err(not_connected(target, &why));
-    }
-    timeout(shared.limits.connect, shared.connector.connect(target))
+    timeout(shared.limits.connect, reach(shared, target))
         .await
         .unwrap_or(Err(ConnectError::TimedOut))
         .map_err(|why| not_connected(target, &why))
+}
+
+async fn reach(shared: &Shared, target: &DialTarget) -> Result<Connection, ConnectError> {
+    if target.protocol() != Protocol::Https {
+        return shared.connector.connect(target).await;
+    }
+    let Some(tls) = &shared.tls else {
+        let why = "port speaks HTTPS, which this proxy has no TLS for";
+        return Err(ConnectError::Refused(why));
+    };
+    let connection = shared.connector.connect(target).await?;
+    let secured = tls.secure(connection).await;
+    secured.map_err(|why| ConnectError::Unreachable(Box::new(why)))
 }
 
 async fn handshake(target: &DialTarget, connection: Connection) -> Result<Sender, Refusal> {

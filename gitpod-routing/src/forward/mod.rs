@@ -11,6 +11,7 @@ mod continuing;
 mod exchange;
 mod headers;
 mod pool;
+mod secure;
 mod spelling;
 mod upgrade;
 
@@ -32,6 +33,7 @@ pub use self::connect::{
 };
 use self::headers::{ForwardedStyle, HeaderPolicy, SupervisorCookies};
 use self::pool::Pool;
+pub use self::secure::TlsClient;
 use crate::access::CookieNames;
 use crate::host::Scheme;
 use crate::info::BoxError;
@@ -53,6 +55,7 @@ pub struct Forward(Arc<Shared>);
 
 pub(crate) struct Shared {
     connector: Arc<dyn Connector>,
+    tls: Option<Arc<dyn TlsClient>>,
     headers: HeaderPolicy,
     pool: Pool,
     limits: Limits,
@@ -82,9 +85,11 @@ impl Forward {
             idle_timeout,
             max_idle,
             connect,
+            tls,
         } = options;
         Self(Arc::new(Shared {
             connector,
+            tls,
             headers: HeaderPolicy {
                 cookies,
                 public,
@@ -143,6 +148,7 @@ pub struct ForwardOptions {
     idle_timeout: Duration,
     max_idle: usize,
     connect: Duration,
+    tls: Option<Arc<dyn TlsClient>>,
 }
 
 impl ForwardOptions {
@@ -158,6 +164,7 @@ impl ForwardOptions {
             idle_timeout: IDLE_TIMEOUT,
             max_idle: MAX_IDLE_PER_SERVER,
             connect: CONNECT_TIMEOUT,
+            tls: None,
         }
     }
 
@@ -198,6 +205,13 @@ impl ForwardOptions {
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect = timeout;
+        self
+    }
+
+    /// Reaches ports that speak HTTPS through `tls`. Without it they are not reached.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Arc<dyn TlsClient>) -> Self {
+        self.tls = Some(tls);
         self
     }
 

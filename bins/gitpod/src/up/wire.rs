@@ -11,7 +11,7 @@ use gitpod_lifecycle::process::{
     ProcessCluster, ProcessSettings,
 };
 use gitpod_lifecycle::{Adapters, Clock, Manager, Records, Settings, Timeouts, UrlTemplate};
-use gitpod_routing::{AccessPolicy, MemoryProvider, Scheme, WorkspaceProxy};
+use gitpod_routing::{AccessPolicy, MemoryProvider, RustlsClient, Scheme, WorkspaceProxy};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::UnixListenerStream;
@@ -63,6 +63,9 @@ impl System {
             .await
             .map_err(|why| Failure::failed("cannot take stock of workspaces").because(&why))?;
 
+        let tls = RustlsClient::new(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .map_err(|why| Failure::failed("cannot speak TLS").because(&why))?;
+        let tls = Arc::new(tls);
         // Pages of one workspace may not open WebSockets of another one's ports.
         let policy = AccessPolicy::new(config.hosts.clone(), &config.domain);
         let proxy = WorkspaceProxy::new(config.hosts.clone(), Arc::new(routes))
@@ -72,7 +75,9 @@ impl System {
             // Who is used is not stopped.
             .with_activity(Arc::new(ReportedActivity::new(manager.clone())))
             // What programs in a workspace are told of how they are reached.
-            .with_forward(|forward| forward.with_public_address(Scheme::Http, address.port()));
+            .with_forward(|forward| forward.with_public_address(Scheme::Http, address.port()))
+            // Ports that `.gitpod.yml` says speak HTTPS.
+            .with_forward(|forward| forward.with_tls(tls));
 
         let socket = held
             .listen()
