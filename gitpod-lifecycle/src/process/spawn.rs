@@ -7,6 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 
+use rustix::fs::OFlags;
+
 use super::cgroup::Cgroup;
 use super::environment::{inherited, of_workspace};
 use super::limits::Enforcement;
@@ -91,11 +93,21 @@ fn command(
 }
 
 fn open_log(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(0o600);
+    open_ordinary(&mut options, path)
+}
+
+/// Opens a file that a workspace may have replaced by something that never answers.
+fn open_ordinary(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let file = options
+        .custom_flags(i32::try_from(flags).unwrap_or_default())
+        .open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is not an ordinary file")),
+    }
 }
 
 fn cannot_run(settings: &ProcessSettings, why: &io::Error) -> io::Error {
@@ -123,7 +135,7 @@ fn move_all(process: ProcessId, group: &Cgroup) {
 /// The end of what a supervisor has printed, for people.
 pub(crate) fn end_of_log(path: &Path) -> String {
     let read = || -> io::Result<String> {
-        let mut file = File::open(path)?;
+        let mut file = open_ordinary(OpenOptions::new().read(true), path)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(SHOWN)))?;
         let mut bytes = Vec::new();
@@ -135,3 +147,26 @@ pub(crate) fn end_of_log(path: &Path) -> String {
 
 /// Some lines: enough for an error and its causes.
 const SHOWN: u64 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipe_in_the_place_of_a_log_holds_up_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("supervisor.log");
+        let made = Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        assert_eq!(end_of_log(&path), "");
+        assert!(open_log(&path).is_err());
+    }
+
+    #[test]
+    fn last_words_are_read_and_more_are_added() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("supervisor.log");
+        io::Write::write_all(&mut open_log(&path).unwrap(), b"last words\n").unwrap();
+        assert_eq!(end_of_log(&path), "last words");
+    }
+}
