@@ -96,7 +96,7 @@ impl Workspaces {
         }
     }
 
-    async fn send_workspace(&self, id: &WorkspaceId) {
+    pub(super) async fn send_workspace(&self, id: &WorkspaceId) {
         match self.get(id).await {
             Ok(workspace) => self.send(Kind::Workspace(workspace)),
             // Deleted meanwhile.
