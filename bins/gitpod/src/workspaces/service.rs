@@ -1,6 +1,7 @@
 //! The service that the command line talks to.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_util::Stream;
 use gitpod_lifecycle::{StopPolicy, WorkspaceName};
@@ -22,6 +23,8 @@ use crate::local::{
 
 type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
+/// After how long without news a follower looks for itself.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// How many messages wait for a slow client before the sender does.
 const QUEUE: usize = 64;
 
@@ -150,10 +153,13 @@ async fn follow(
             }
             None => {}
         }
-        next = match events.recv().await {
-            Ok(event) => event.kind.filter(|kind| is_about(kind, &instance)).map(Ok),
-            Err(RecvError::Lagged(_)) => Some(workspaces.get(&id).await.map(Kind::Workspace)),
-            Err(RecvError::Closed) => return,
+        next = match tokio::time::timeout(LOOK_AGAIN, events.recv()).await {
+            Ok(Ok(event)) => event.kind.filter(|kind| is_about(kind, &instance)).map(Ok),
+            Ok(Err(RecvError::Closed)) => return,
+            // Nothing was said for long, or too much at once.
+            Err(_) | Ok(Err(RecvError::Lagged(_))) => {
+                Some(workspaces.get(&id).await.map(Kind::Workspace))
+            }
         };
     }
 }
