@@ -1,16 +1,18 @@
 //! Workspaces held in memory.
 
+mod table;
+
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 
 use crate::id::WorkspaceId;
 use crate::info::{Lookup, ProviderError, WorkspaceInfo, WorkspaceInfoProvider};
+
+use self::table::Table;
 
 /// A [`WorkspaceInfoProvider`] over a table that you fill.
 ///
@@ -19,35 +21,22 @@ use crate::info::{Lookup, ProviderError, WorkspaceInfo, WorkspaceInfoProvider};
 /// a workspace stands in it depends on a seed of the process, so that nobody can choose
 /// names that all land in one place.
 #[derive(Clone)]
-pub struct MemoryProvider(Arc<Table>);
+pub struct MemoryProvider(Arc<Parts>);
 
-struct Table {
+struct Parts {
     seed: RandomState,
     parts: Box<[Part]>,
 }
 
 #[derive(Default)]
 #[repr(align(64))] // so that locks of two parts are never in one cache line
-struct Part(RwLock<HashTable<Known>>);
-
-/// Leads from the table straight to the workspace, whose id stands next to what counts its
-/// users. The hash spares going to another one that has its place nearby.
-struct Known {
-    hash: u64,
-    info: Arc<WorkspaceInfo>,
-}
-
-impl Known {
-    fn is(&self, hash: u64, id: &WorkspaceId) -> bool {
-        self.hash == hash && self.info.id == *id
-    }
-}
+struct Part(RwLock<Table>);
 
 impl MemoryProvider {
     /// With no workspaces.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(Table {
+        Self(Arc::new(Parts {
             seed: RandomState::default(),
             parts: (0..PARTS).map(|_| Part::default()).collect(),
         }))
@@ -57,28 +46,14 @@ impl MemoryProvider {
     pub fn insert(&self, info: WorkspaceInfo) {
         let hash = self.0.hash(&info.id);
         let info = Arc::new(info);
-        let replaced = self.0.change(hash, |part| {
-            let same = |known: &Known| known.is(hash, &info.id);
-            match part.entry(hash, same, |known| known.hash) {
-                Entry::Occupied(mut known) => {
-                    Some(std::mem::replace(&mut known.get_mut().info, info))
-                }
-                Entry::Vacant(place) => {
-                    place.insert(Known { hash, info });
-                    None
-                }
-            }
-        });
+        let replaced = self.0.change(hash, |part| part.insert(hash, info));
         drop(replaced); // outside of the lock
     }
 
     /// Forgets workspace `id`.
     pub fn remove(&self, id: &WorkspaceId) {
         let hash = self.0.hash(id);
-        let removed = self.0.change(hash, |part| {
-            let known = part.find_entry(hash, |known| known.is(hash, id));
-            known.ok().map(|known| known.remove().0)
-        });
+        let removed = self.0.change(hash, |part| part.remove(hash, id));
         drop(removed);
     }
 
@@ -89,27 +64,22 @@ impl MemoryProvider {
         // Nothing in the table is half done when a thread panics.
         let part = self.0.part(hash)?.0.read();
         let part = part.unwrap_or_else(PoisonError::into_inner);
-        part.find(hash, |known| known.is(hash, id))
-            .map(|known| Arc::clone(&known.info))
+        part.find(hash, id).map(Arc::clone)
     }
 }
 
-impl Table {
+impl Parts {
     fn hash(&self, id: &WorkspaceId) -> u64 {
         self.seed.hash_one(id.as_str())
     }
 
     fn part(&self, hash: u64) -> Option<&Part> {
-        // The tables themselves go by the highest and the lowest bits.
+        // The tables themselves go by the lowest bits.
         let number = usize::try_from(hash >> 32).unwrap_or_default() % PARTS;
         self.parts.get(number)
     }
 
-    fn change<T>(
-        &self,
-        hash: u64,
-        change: impl FnOnce(&mut HashTable<Known>) -> Option<T>,
-    ) -> Option<T> {
+    fn change<T>(&self, hash: u64, change: impl FnOnce(&mut Table) -> Option<T>) -> Option<T> {
         let part = self.part(hash)?.0.write();
         change(&mut part.unwrap_or_else(PoisonError::into_inner))
     }
