@@ -233,6 +233,102 @@ async fn what_is_missing_is_named_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn credentials_of_a_url_are_seen_by_its_host_alone() {
+    let local = Local::new();
+    let repository = Repository::new(&local);
+    repository.git(&["update-server-info"]);
+    let host = Host::of(repository.dir.join(".git"), "Basic bWU6czNjcjN0X3BhcnQ="); // me:s3cr3t_part
+    let url = |user_info: &str| format!("http://{user_info}{}/x", host.address);
+
+    let refused = prepare(&local, GitSource::new(url("me:wrong@"))).await;
+    let text = refused.unwrap_err().whole_text();
+    assert!(text.contains("credential"), "{text}");
+    assert!(!text.contains("wrong"), "{text}");
+
+    let given = url("me:s3cr3t_part@");
+    prepare(&local, GitSource::new(&given)).await.unwrap();
+    let content = local
+        .layout()
+        .content(&wanted(GitSource::new("/x")).workspace);
+    let content = content.unwrap();
+    assert_eq!(
+        std::fs::read_to_string(content.join("file")).unwrap(),
+        "second"
+    );
+    let origin = git(&content, &["remote", "get-url", "origin"]);
+    assert_eq!(origin.trim(), given, "so that one can push from there");
+    assert_eq!(host.seen_in_arguments(), Vec::<String>::new());
+}
+
+/// Serves a repository over HTTP to those who know the password, and looks at what
+/// everybody on this machine can see of who asks.
+struct Host {
+    address: std::net::SocketAddr,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Host {
+    fn of(repository: PathBuf, authorization: &'static str) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let notes = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let found = arguments_of_all().filter(|line| line.contains("s3cr3t_part"));
+                notes.lock().unwrap().extend(found);
+                let _ = answer(stream, &repository, authorization);
+            }
+        });
+        Self { address, seen }
+    }
+
+    fn seen_in_arguments(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+fn answer(
+    mut stream: std::net::TcpStream,
+    repository: &Path,
+    authorization: &str,
+) -> std::io::Result<()> {
+    use std::io::{BufRead, BufReader, Write};
+    let head: Vec<String> = BufReader::new(&stream)
+        .lines()
+        .map_while(|line| line.ok().filter(|line| !line.is_empty()))
+        .collect();
+    let path = head
+        .first()
+        .and_then(|line| line.split(' ').nth(1))
+        .unwrap_or_default();
+    let path = path.split('?').next().unwrap_or_default();
+    let known = head.iter().any(|line| line.ends_with(authorization));
+    let (status, body) = match std::fs::read(repository.join(path.trim_start_matches("/x/"))) {
+        _ if !known => (
+            "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"",
+            Vec::new(),
+        ),
+        Ok(body) => ("200 OK", body),
+        Err(_) => ("404 Not Found", Vec::new()),
+    };
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )?;
+    stream.write_all(&body)
+}
+
+fn arguments_of_all() -> impl Iterator<Item = String> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.filter_map(|process| {
+        let arguments = std::fs::read(process.path().join("cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&arguments).replace('\0', " "))
+    })
+}
+
+#[tokio::test]
 async fn given_up_clone_leaves_no_process() {
     let local = Local::new();
     // A server that accepts and never answers.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::fs;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
@@ -39,10 +40,27 @@ pub(super) async fn clone(
     }
     command.arg("--").arg(&source.remote).arg(target);
     run(command, source, progress).await?;
-    match &source.revision {
-        Revision::Commit(hash) => check_out(hash, source, target, mark, progress).await,
-        Revision::Default | Revision::Named(_) => Ok(()),
+    if let Revision::Commit(hash) = &source.revision {
+        check_out(hash, source, target, mark, progress).await?;
     }
+    remember(source, target).await
+}
+
+/// Names in the clone where it came from as it was given, with credentials, as git itself
+/// does: whoever works there wants to fetch and push.
+async fn remember(source: &Checked, target: &Path) -> Result<(), ContentError> {
+    if source.given == source.remote {
+        return Ok(());
+    }
+    let config = target.join(".git/config");
+    let kept = |why| ContentError::because("the clone's configuration cannot be written", why);
+    let text = fs::read_to_string(&config).await.map_err(kept)?;
+    let given = source.given.replace('\\', "\\\\").replace('"', "\\\"");
+    let text = text.replace(
+        &format!("url = {}\n", source.remote),
+        &format!("url = \"{given}\"\n"),
+    );
+    fs::write(&config, text).await.map_err(kept)
 }
 
 async fn check_out(
@@ -100,6 +118,9 @@ async fn run(
     source: &Checked,
     progress: &Progress,
 ) -> Result<(), ContentError> {
+    if let Some(credential) = &source.credential {
+        credential.give_to(&mut command);
+    }
     let started = command.spawn().map_err(|why| match why.kind() {
         io::ErrorKind::NotFound => ContentError::MissingProgram("git"),
         _ => ContentError::because("git cannot be run", why),

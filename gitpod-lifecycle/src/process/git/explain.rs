@@ -82,7 +82,7 @@ fn no_revision(wanted: &Revision, shown: &str) -> String {
 fn without(said: &str, source: &Checked, shown: &str) -> String {
     match said.is_empty() {
         true => "it did not say why".to_owned(),
-        false => said.replace(&source.remote, shown),
+        false => said.replace(&source.given, shown),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Files of local workspaces: clones of git repositories.
 
 mod clone;
+mod credential;
 mod explain;
 mod progress;
 mod source;
@@ -29,7 +30,9 @@ use crate::status::{InitializerMetric, InitializerMetrics};
 /// ended before another one starts, and when the content is deleted. From a local repository only what is committed is
 /// taken, and the clone does not depend on it later. Nobody is ever asked for a
 /// password; what git may use without asking (keys of an agent, a credential
-/// helper) works. Submodules are not cloned.
+/// helper) works. Credentials in a URL are seen by the host they are for, and by no other
+/// user of this machine; they stay in the clone's configuration, as git leaves them there.
+/// Submodules are not cloned.
 ///
 /// Needs `git` on the path.
 #[derive(Clone, Debug)]

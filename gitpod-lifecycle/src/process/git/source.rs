@@ -2,15 +2,18 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use super::credential::Credential;
 use crate::content::ContentError;
 use crate::spec::GitSource;
 
 /// A source that git can be given without it doing anything else than cloning.
-#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Checked {
-    /// A URL or an absolute path.
+    /// A URL or an absolute path, as it was given.
+    pub(super) given: String,
+    /// The same without credentials: what git is started with.
     pub(super) remote: String,
-    /// The same without credentials, for people.
+    pub(super) credential: Option<Credential>,
+    /// For people.
     pub(super) shown: String,
     pub(super) revision: Revision,
     pub(super) depth: Option<u32>,
@@ -39,8 +42,11 @@ impl Checked {
             }
             Some(name) => Revision::Named(name.to_owned()),
         };
+        let (remote, credential) = Credential::split(&source.remote)?;
         Ok(Self {
-            remote: source.remote.clone(),
+            given: source.remote.clone(),
+            remote,
+            credential,
             shown: source.remote_for_people(),
             revision,
             depth: source.depth.map(Into::into),
