@@ -2,10 +2,10 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use gitpod_lifecycle::process::listen_privately;
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 use crate::exit::Failure;
@@ -91,20 +91,7 @@ impl HeldStateDir {
     /// Removes the socket that an earlier process left behind, and listens anew,
     /// for this user only.
     pub(crate) fn listen(&self) -> io::Result<std::os::unix::net::UnixListener> {
-        let socket = self.path.join(SOCKET);
-        match std::fs::remove_file(&socket) {
-            Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
-            _ => {}
-        }
-        // The mode is set before the name exists for others: the socket is made
-        // under another name and then moved.
-        let fresh = self.path.join("manager.sock.new");
-        let _ = std::fs::remove_file(&fresh);
-        let listener = std::os::unix::net::UnixListener::bind(short_path(&fresh)?.path())?;
-        std::fs::set_permissions(&fresh, PermissionsExt::from_mode(0o600))?;
-        std::fs::rename(&fresh, &socket)?;
-        listener.set_nonblocking(true)?;
-        Ok(listener)
+        listen_privately(&self.path.join(SOCKET))
     }
 }
 
@@ -115,43 +102,10 @@ fn holder(path: &Path) -> String {
         .unwrap_or_else(|| "of another user".to_owned())
 }
 
-/// A path to a socket that is short enough for the system, as long as this lives.
-///
-/// The system takes 107 bytes. A longer path is reached through an open handle of
-/// its directory.
-#[derive(Debug)]
-pub(crate) struct ShortPath {
-    path: PathBuf,
-    _dir: Option<File>,
-}
-
-impl ShortPath {
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-const LONGEST_SOCKET_PATH: usize = 107; // sun_path, less its NUL: unix(7)
-
-pub(crate) fn short_path(path: &Path) -> io::Result<ShortPath> {
-    if path.as_os_str().len() <= LONGEST_SOCKET_PATH {
-        return Ok(ShortPath {
-            path: path.to_owned(),
-            _dir: None,
-        });
-    }
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let dir = File::open(parent)?;
-    Ok(ShortPath {
-        path: PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name),
-        _dir: Some(dir),
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use gitpod_lifecycle::process::ShortPath;
+
     use super::*;
 
     #[test]
@@ -176,7 +130,7 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
-        let short = short_path(&deep.join(SOCKET)).unwrap();
-        std::os::unix::net::UnixStream::connect(short.path()).unwrap();
+        let short = ShortPath::of(&deep.join(SOCKET)).unwrap();
+        std::os::unix::net::UnixStream::connect(short.as_path()).unwrap();
     }
 }

@@ -1,8 +1,7 @@
 //! Talking to a supervisor over its unix socket.
 
 use std::io;
-use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, Limited};
@@ -10,26 +9,15 @@ use hyper::body::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use rustix::fs::{Mode, OFlags};
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-/// Connects to the socket at `path`, however long that is: the system takes 107
-/// bytes, so a longer path is reached through its directory.
-pub(crate) async fn connect(path: &Path) -> io::Result<UnixStream> {
-    if path.as_os_str().len() < LONGEST_SOCKET_PATH {
-        return UnixStream::connect(path).await;
-    }
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = rustix::fs::open(parent, flags, Mode::empty())?;
-    let short = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name);
-    UnixStream::connect(short).await
-}
+use super::short_path::ShortPath;
 
-const LONGEST_SOCKET_PATH: usize = 107; // unix(7): 108 with its NUL
+/// Connects to the socket at `path`, however long that is.
+pub(crate) async fn connect(path: &Path) -> io::Result<UnixStream> {
+    UnixStream::connect(ShortPath::of(path)?.as_path()).await
+}
 
 /// What the supervisor at `socket` answers to a GET of `path`.
 pub(crate) async fn ask(socket: &Path, path: &str) -> io::Result<Value> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use gitpod_lifecycle::process::ShortPath;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Uri};
@@ -23,8 +24,8 @@ pub(super) async fn connect(state: &StateDir) -> Result<WorkspacesClient<Channel
         move |cause: &(dyn std::error::Error + 'static)| not_running(&socket, cause)
     };
     // Dialled once by hand: tonic's own error hides why it failed.
-    let probe = state_dir::short_path(&socket).map_err(|why| not_running(&why))?;
-    UnixStream::connect(probe.path())
+    let probe = ShortPath::of(&socket).map_err(|why| not_running(&why))?;
+    UnixStream::connect(probe.as_path())
         .await
         .map_err(|why| not_running(&why))?;
     let channel = Endpoint::from_static("http://up.localhost")
@@ -32,8 +33,8 @@ pub(super) async fn connect(state: &StateDir) -> Result<WorkspacesClient<Channel
         .connect_with_connector(service_fn(move |_: Uri| {
             let socket = socket.clone();
             async move {
-                let short = state_dir::short_path(&socket)?;
-                Ok::<_, std::io::Error>(TokioIo::new(UnixStream::connect(short.path()).await?))
+                let short = ShortPath::of(&socket)?;
+                Ok::<_, std::io::Error>(TokioIo::new(UnixStream::connect(short.as_path()).await?))
             }
         }))
         .await
