@@ -99,26 +99,6 @@ pub enum Accepted {
 
 /// Proof that somebody was let into a workspace. Only [`Authenticate`] makes it,
 /// and only with it a workspace's SSH server is reached.
-///
-/// ```
-/// # use gitpod_sshgw::*;
-/// async fn enter(gate: Authenticate, connector: &dyn UpstreamConnector) -> Option<Upstream> {
-///     let accepted = gate.attempt("pink-panda-ns35kd21", Credential::Password(b"?")).await;
-///     let Ok(Accepted::LoggedIn(proof)) = accepted else { return None };
-///     connector.connect(&proof).await.ok()
-/// }
-/// ```
-///
-/// A key that was only offered is none:
-///
-/// ```compile_fail,E0308
-/// # use gitpod_sshgw::*;
-/// async fn enter(gate: Authenticate, connector: &dyn UpstreamConnector) -> Option<Upstream> {
-///     let accepted = gate.attempt("pink-panda-ns35kd21", Credential::Password(b"?")).await;
-///     let Ok(proof) = accepted else { return None };
-///     connector.connect(&proof).await.ok()
-/// }
-/// ```
 #[derive(Clone, Debug)]
 pub struct Authenticated {
     info: Arc<WorkspaceInfo>,
@@ -139,7 +119,7 @@ impl Authenticated {
     }
 
     /// For the conformance suites, which need proofs that nobody gave.
-    #[cfg(feature = "testing")]
+    #[cfg(all(feature = "testing", feature = "server"))]
     pub(crate) const fn assumed(info: Arc<WorkspaceInfo>) -> Self {
         Self {
             info,

@@ -17,15 +17,22 @@ pub(crate) fn lists<'a>(lines: impl IntoIterator<Item = &'a str>, blob: &[u8]) -
 }
 
 /// The key of one line, in its SSH encoding: a type, the key, and maybe a comment.
-fn read_line(line: &str) -> Option<Vec<u8>> {
+pub(crate) fn read_line(line: &str) -> Option<Vec<u8>> {
     let mut words = line.split_ascii_whitespace();
     let kind = words.next()?;
     let blob = STANDARD.decode(words.next()?).ok()?;
-    // The encoding begins with its type, as a string with a length in four bytes.
+    (kind_of(&blob)? == kind).then_some(blob)
+}
+
+/// The type that an SSH encoding begins with, as a string with a length in four
+/// bytes. Something must follow it.
+pub(crate) fn kind_of(blob: &[u8]) -> Option<&str> {
     let (length, rest) = blob.split_first_chunk()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-    let names_its_kind = rest.get(..length)? == kind.as_bytes() && rest.len() > length;
-    names_its_kind.then_some(blob)
+    let (kind, key) = rest.split_at_checked(length)?;
+    let kind = std::str::from_utf8(kind).ok()?;
+    let is_name = !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_graphic());
+    (is_name && !key.is_empty()).then_some(kind)
 }
 
 #[cfg(test)]

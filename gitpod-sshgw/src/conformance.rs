@@ -1,14 +1,18 @@
 //! What every [`SshAuthenticator`] and every [`UpstreamConnector`] must do.
 
+#[cfg(feature = "server")]
 use std::sync::Arc;
 
 use gitpod_routing::{Admission, IdError, OwnerToken, RunState, WorkspaceId, WorkspaceInfo};
+#[cfg(feature = "server")]
 use tokio::io::AsyncReadExt as _;
 
+#[cfg(feature = "server")]
 use crate::authenticate::Authenticated;
 use crate::authenticator::{AuthenticatorError, SshAuthenticator, Verdict};
 use crate::credential::{Credential, SignedKey};
 use crate::login::{LoginName, LoginNameError, NameForm};
+#[cfg(feature = "server")]
 use crate::upstream::{UpstreamConnector, UpstreamError};
 
 /// Checks what `authenticator` must refuse, whomever it admits: those who present
@@ -89,14 +93,15 @@ async fn asking_for_methods_continues(
 /// # Errors
 ///
 /// [`Violation`] says which rule it breaks.
+#[cfg(feature = "server")]
 pub async fn check_upstream_connector(
     connector: &dyn UpstreamConnector,
     reachable: Arc<WorkspaceInfo>,
     absent: Arc<WorkspaceInfo>,
 ) -> Result<(), Violation> {
     let reachable = Authenticated::assumed(reachable);
-    let mut first = connector.connect(&reachable).await?;
-    let mut second = connector.connect(&reachable).await?;
+    let (mut first, _) = connector.connect(&reachable).await?.into_parts();
+    let (mut second, _) = connector.connect(&reachable).await?.into_parts();
     for connection in [&mut second, &mut first] {
         let mut greeting = [0; 4];
         let read = connection.read_exact(&mut greeting).await;
@@ -143,6 +148,7 @@ pub enum Violation {
     #[error("authenticator failed")]
     Authenticator(#[from] AuthenticatorError),
     /// It did not connect.
+    #[cfg(feature = "server")]
     #[error("connector failed")]
     Upstream(#[from] UpstreamError),
     /// The suite's own example is wrong.

@@ -60,21 +60,39 @@ mod conformance;
 mod credential;
 mod host_key;
 mod login;
+#[cfg(feature = "server")]
+mod private_key;
+mod public_key;
 #[cfg(feature = "tcp")]
 mod tcp;
+#[cfg(feature = "server")]
 mod upstream;
+#[cfg(feature = "server")]
+mod upstream_login;
+#[cfg(feature = "server")]
+mod user_ca;
 
 pub use self::attempts::{AuthAttempts, Reply};
 pub use self::authenticate::{Accepted, Authenticate, Authenticated, Refusal};
 pub use self::authenticator::{AuthenticatorError, OwnerAuthenticator, SshAuthenticator, Verdict};
 pub use self::code::ErrorCode;
+#[cfg(all(feature = "testing", feature = "server"))]
+pub use self::conformance::check_upstream_connector;
 #[cfg(feature = "testing")]
-pub use self::conformance::{Violation, check_authenticator, check_upstream_connector};
+pub use self::conformance::{Violation, check_authenticator};
 pub use self::credential::{Credential, SignedKey};
 pub use self::host_key::preferred_host_key;
 pub use self::login::{LoginName, LoginNameError, LoginParts, NameForm, SessionTarget};
+#[cfg(feature = "server")]
+pub use self::private_key::{PrivateKey, PrivateKeyError};
+pub use self::public_key::{PublicKey, PublicKeyError};
 #[cfg(feature = "tcp")]
 pub use self::tcp::TcpUpstream;
+#[cfg(feature = "server")]
 pub use self::upstream::{
     ByteStream, MemoryUpstream, Upstream, UpstreamConnector, UpstreamError, sshd_address,
 };
+#[cfg(feature = "server")]
+pub use self::upstream_login::{UpstreamCredential, UpstreamLogin};
+#[cfg(feature = "server")]
+pub use self::user_ca::{UserCa, UserCaError, UserCertificate};

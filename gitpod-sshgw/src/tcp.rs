@@ -1,6 +1,8 @@
 //! Workspaces' SSH servers over TCP.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,14 +12,28 @@ use tokio::time::timeout;
 use crate::authenticate::Authenticated;
 use crate::login::SessionTarget;
 use crate::upstream::{Upstream, UpstreamConnector, UpstreamError, sshd_address};
+use crate::upstream_login::UpstreamLogin;
 
 /// An [`UpstreamConnector`] that dials the address in the workspace's record.
 ///
 /// Addresses that no other machine has (loopback, unspecified, link-local,
 /// multicast) are refused: a record that holds one is wrong or hostile, and would
 /// lead to the gateway's own servers.
-#[derive(Clone, Debug)]
+///
+/// ```
+/// # use std::time::SystemTime;
+/// # use gitpod_sshgw::*;
+/// # fn connector(ca: UserCa, host_key: PublicKey) -> TcpUpstream {
+/// TcpUpstream::new(move |_to| {
+///     let certificate = ca.certify("gitpod", SystemTime::now());
+///     let certificate = certificate.map_err(|why| UpstreamError::NoCredential(why.into()))?;
+///     Ok(UpstreamLogin::new("gitpod", certificate, host_key.clone()))
+/// })
+/// # }
+/// ```
+#[derive(Clone)]
 pub struct TcpUpstream {
+    logins: Arc<Logins>,
     port: Option<u16>,
     own_addresses: OwnAddresses,
     patience: Duration,
@@ -30,10 +46,14 @@ enum OwnAddresses {
 }
 
 impl TcpUpstream {
-    /// Dials the ports of [`sshd_address`], and waits 5 s.
+    /// Dials the ports of [`sshd_address`], waits 5 s, and logs in as `logins` says,
+    /// which is asked for every connection.
     #[must_use]
-    pub const fn new() -> Self {
+    pub fn new(
+        logins: impl Fn(&Authenticated) -> Result<UpstreamLogin, UpstreamError> + Send + Sync + 'static,
+    ) -> Self {
         Self {
+            logins: Arc::new(logins),
             port: None,
             own_addresses: OwnAddresses::Refused,
             patience: PATIENCE,
@@ -42,21 +62,21 @@ impl TcpUpstream {
 
     /// Dials `port`, where workspaces have another one.
     #[must_use]
-    pub const fn with_port(mut self, port: u16) -> Self {
+    pub fn with_port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
     }
 
     /// Waits `patience` for a connection.
     #[must_use]
-    pub const fn with_patience(mut self, patience: Duration) -> Self {
+    pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
     /// Dials this machine as well, where workspaces run on it.
     #[must_use]
-    pub const fn with_workspaces_on_this_machine(mut self) -> Self {
+    pub fn with_workspaces_on_this_machine(mut self) -> Self {
         self.own_addresses = OwnAddresses::Dialled;
         self
     }
@@ -71,11 +91,17 @@ impl TcpUpstream {
     }
 }
 
-impl Default for TcpUpstream {
-    fn default() -> Self {
-        Self::new()
+impl fmt::Debug for TcpUpstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpUpstream")
+            .field("port", &self.port)
+            .field("own_addresses", &self.own_addresses)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
     }
 }
+
+type Logins = dyn Fn(&Authenticated) -> Result<UpstreamLogin, UpstreamError> + Send + Sync;
 
 #[async_trait]
 impl UpstreamConnector for TcpUpstream {
@@ -87,7 +113,7 @@ impl UpstreamConnector for TcpUpstream {
         // A key stroke is a packet of its own.
         let quick = stream.set_nodelay(true);
         quick.map_err(|why| UpstreamError::Unreachable(why.into()))?;
-        Ok(Box::new(stream))
+        Ok(Upstream::new(stream, (self.logins)(to)?))
     }
 }
 

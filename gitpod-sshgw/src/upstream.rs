@@ -10,7 +10,9 @@ use gitpod_routing::{BoxError, WorkspaceId, WorkspaceInfo};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 
 use crate::authenticate::Authenticated;
+use crate::code::ErrorCode;
 use crate::login::SessionTarget;
+use crate::upstream_login::UpstreamLogin;
 
 /// Opens connections to workspaces' own SSH servers.
 ///
@@ -21,13 +23,35 @@ use crate::login::SessionTarget;
 /// # Contract
 ///
 /// - `Ok`: a connection of its own, on which the server of *that* workspace, and of
-///   that run of it, speaks first.
-/// - `Err`: there is none. The client is told nothing, and its connection closed.
+///   that run of it, speaks first; and how to log in there.
+/// - `Err`: there is none. The client is told that its workspace cannot be reached.
 /// - Where to connect comes from [`Authenticated`] alone, never from the client.
 ///   [`sshd_address`] is the place where the reference system's servers listen.
 ///
 /// An answer within 5 s is expected; callers drop the future after that, and
 /// nothing may be left open then. Dropping the connection closes it.
+///
+/// It takes a proof that somebody was let in:
+///
+/// ```
+/// # use gitpod_sshgw::*;
+/// async fn enter(gate: Authenticate, connector: &dyn UpstreamConnector) -> Option<Upstream> {
+///     let accepted = gate.attempt("pink-panda-ns35kd21", Credential::Password(b"?")).await;
+///     let Ok(Accepted::LoggedIn(proof)) = accepted else { return None };
+///     connector.connect(&proof).await.ok()
+/// }
+/// ```
+///
+/// A key that was only offered is none:
+///
+/// ```compile_fail,E0308
+/// # use gitpod_sshgw::*;
+/// async fn enter(gate: Authenticate, connector: &dyn UpstreamConnector) -> Option<Upstream> {
+///     let accepted = gate.attempt("pink-panda-ns35kd21", Credential::Password(b"?")).await;
+///     let Ok(proof) = accepted else { return None };
+///     connector.connect(&proof).await.ok()
+/// }
+/// ```
 ///
 /// # Source
 ///
@@ -42,8 +66,36 @@ pub trait UpstreamConnector: fmt::Debug + Send + Sync + 'static {
     async fn connect(&self, to: &Authenticated) -> Result<Upstream, UpstreamError>;
 }
 
-/// A connection to a workspace's SSH server.
-pub type Upstream = Box<dyn ByteStream>;
+/// A connection to a workspace's SSH server, and how to log in there.
+pub struct Upstream {
+    stream: Box<dyn ByteStream>,
+    login: UpstreamLogin,
+}
+
+impl Upstream {
+    /// The server at the other end of `stream` takes `login`.
+    #[must_use]
+    pub fn new(stream: impl ByteStream + 'static, login: UpstreamLogin) -> Self {
+        Self {
+            stream: Box::new(stream),
+            login,
+        }
+    }
+
+    /// The connection, and how to log in.
+    #[must_use]
+    pub fn into_parts(self) -> (Box<dyn ByteStream>, UpstreamLogin) {
+        (self.stream, self.login)
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("login", &self.login)
+            .finish_non_exhaustive()
+    }
+}
 
 /// Bytes in both directions, of whatever kind.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -73,11 +125,26 @@ pub enum UpstreamError {
     /// The server did not answer in time.
     #[error("ssh server of the workspace did not answer in time")]
     TimedOut,
+    /// There is nothing to log in with, such as a certificate.
+    #[error("nothing to log in to the workspace with")]
+    NoCredential(#[source] BoxError),
+}
+
+impl UpstreamError {
+    /// What a gateway counts it as.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Absent | Self::Unreachable(_) | Self::TimedOut => ErrorCode::ConnectFailed,
+            Self::NoCredential(_) => ErrorCode::CreateKeyFailed,
+        }
+    }
 }
 
 /// An [`UpstreamConnector`] without a network: you are the server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryUpstream {
+    login: UpstreamLogin,
     state: Mutex<State>,
 }
 
@@ -88,10 +155,13 @@ struct State {
 }
 
 impl MemoryUpstream {
-    /// With no servers.
+    /// With no servers. Those to come take `login`.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(login: UpstreamLogin) -> Self {
+        Self {
+            login,
+            state: Mutex::default(),
+        }
     }
 
     /// Workspace `id` has a server from now on.
@@ -123,7 +193,7 @@ impl UpstreamConnector for MemoryUpstream {
             }
             let (ours, theirs) = tokio::io::duplex(BUFFER);
             state.waiting.push_back((id.clone(), theirs));
-            Ok(Box::new(ours) as Upstream)
+            Ok(Upstream::new(ours, self.login.clone()))
         })
     }
 }

@@ -1,5 +1,5 @@
 //! Our own implementations pass the suites, and wrong ones do not.
-#![cfg(feature = "testing")]
+#![cfg(all(feature = "testing", feature = "server"))]
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use gitpod_routing::{Admission, OwnerToken, WorkspaceInfo};
 use gitpod_sshgw::{
     Authenticated, AuthenticatorError, Credential, LoginName, MemoryUpstream, OwnerAuthenticator,
-    SshAuthenticator, Upstream, UpstreamConnector, UpstreamError, Verdict, Violation,
-    check_authenticator, check_upstream_connector,
+    PrivateKey, SshAuthenticator, Upstream, UpstreamConnector, UpstreamError, UpstreamLogin,
+    Verdict, Violation, check_authenticator, check_upstream_connector,
 };
 use tokio::io::AsyncWriteExt as _;
 
@@ -20,6 +20,12 @@ fn workspace(id: &str) -> Arc<WorkspaceInfo> {
         "instance".parse().unwrap(),
         token,
     ))
+}
+
+fn login() -> UpstreamLogin {
+    let key = PrivateKey::generate().unwrap();
+    let host_key = key.public_key().clone();
+    UpstreamLogin::new("gitpod", key, host_key)
 }
 
 #[tokio::test]
@@ -81,7 +87,7 @@ async fn upstream_in_memory_keeps_the_contract() {
         workspace("pink-panda-ns35kd21"),
         workspace("teal-otter-7f3k9q2m"),
     );
-    let upstream = MemoryUpstream::new();
+    let upstream = MemoryUpstream::new(login());
     upstream.serve(here.id.clone());
     check_upstream_connector(&Greeting(upstream), here, elsewhere)
         .await
@@ -94,7 +100,7 @@ async fn upstream_that_reaches_any_workspace_breaks_a_rule() {
         workspace("pink-panda-ns35kd21"),
         workspace("teal-otter-7f3k9q2m"),
     );
-    let upstream = MemoryUpstream::new();
+    let upstream = MemoryUpstream::new(login());
     upstream.serve(here.id.clone());
     upstream.serve(elsewhere.id.clone());
     let checked = check_upstream_connector(&Greeting(upstream), here, elsewhere).await;

@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use gitpod_routing::{OwnerToken, WorkspaceInfo};
-use gitpod_sshgw::{TcpUpstream, UpstreamError, Violation, check_upstream_connector};
+use gitpod_sshgw::{
+    PrivateKey, TcpUpstream, UpstreamError, UpstreamLogin, Violation, check_upstream_connector,
+};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
@@ -15,6 +17,12 @@ fn workspace(address: Option<IpAddr>) -> Arc<WorkspaceInfo> {
     let mut info = WorkspaceInfo::new(id.unwrap(), instance.unwrap(), OwnerToken::new("s3cret"));
     info.address = address;
     Arc::new(info)
+}
+
+fn login() -> UpstreamLogin {
+    let key = PrivateKey::generate().unwrap();
+    let host_key = key.public_key().clone();
+    UpstreamLogin::new("gitpod", key, host_key)
 }
 
 /// A server that greets, and its port.
@@ -34,7 +42,7 @@ async fn greeting_server() -> u16 {
 
 #[tokio::test]
 async fn tcp_upstream_keeps_the_contract() {
-    let upstream = TcpUpstream::new().with_port(greeting_server().await);
+    let upstream = TcpUpstream::new(|_| Ok(login())).with_port(greeting_server().await);
     let upstream = upstream.with_workspaces_on_this_machine();
     let here = workspace(Some(Ipv4Addr::LOCALHOST.into()));
     check_upstream_connector(&upstream, here, workspace(None))
@@ -44,7 +52,7 @@ async fn tcp_upstream_keeps_the_contract() {
 
 #[tokio::test]
 async fn attack_09_an_address_of_the_gateway_itself_is_not_dialled() {
-    let upstream = TcpUpstream::new().with_port(greeting_server().await);
+    let upstream = TcpUpstream::new(|_| Ok(login())).with_port(greeting_server().await);
     let here = workspace(Some(Ipv4Addr::LOCALHOST.into()));
     let why = check_upstream_connector(&upstream, here, workspace(None))
         .await
