@@ -10,6 +10,7 @@ use crate::conditions::Conditions;
 use crate::phase::Phase;
 use crate::token::Token;
 
+mod info;
 pub(crate) mod publish;
 pub(crate) mod update;
 

@@ -23,17 +23,21 @@
 //! no snapshots, and serves neither `registryfacade.SpecProvider` nor
 //! `builder.ImageBuilder`, which platforms with images need.
 
+mod activity;
 pub mod client;
 mod convert;
 mod error;
 mod generated;
 mod handler;
 mod policy;
+mod provider;
 mod secret;
 mod service;
 mod updates;
 
+pub use self::activity::RemoteActivity;
 pub use self::policy::{Images, Initializers, Policy, ResourceClass};
+pub use self::provider::RemoteWorkspaces;
 pub use self::service::WorkspaceManagerService;
 
 /// Largest message, either way, in bytes: as large as the reference system takes.

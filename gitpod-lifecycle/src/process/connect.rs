@@ -2,17 +2,22 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gitpod_routing::{ConnectError, Connection, Connector, DialTarget, WorkspaceService};
+use gitpod_routing::{
+    ConnectError, Connection, Connector, DialTarget, InstanceId, WorkspaceService,
+};
 use tokio::net::{TcpStream, UnixStream};
 use tracing::warn;
 
 use super::cluster::ProcessCluster;
+use super::layout::Layout;
 use super::listeners::{Socket, SocketState};
 use super::look::{Look, Looks};
 use super::network::Network;
+use super::runner_file::RunnerFile;
 use super::socket;
 use super::tree::ProcessId;
 
@@ -34,8 +39,46 @@ use super::tree::ProcessId;
 /// is at the other end, makes the connection and carries it through its socket.
 #[derive(Clone, Debug)]
 pub struct LocalConnector {
-    cluster: ProcessCluster,
+    runners: Runners,
     looks: Arc<Looks>,
+}
+
+/// Where it is known which process is the supervisor of an instance.
+#[derive(Clone, Debug)]
+enum Runners {
+    /// In this process.
+    Of(ProcessCluster),
+    /// In the files of another one.
+    In(Layout),
+}
+
+impl Runners {
+    fn supervisor(&self, instance: &InstanceId) -> Option<ProcessId> {
+        match self {
+            Self::Of(cluster) => cluster.supervisor(instance),
+            Self::In(layout) => {
+                let file = RunnerFile::load(&layout.instance(instance))?;
+                file.process.filter(|_| file.ended.is_none())
+            }
+        }
+    }
+
+    fn network(&self, instance: &InstanceId) -> Option<Network> {
+        match self {
+            Self::Of(cluster) => cluster.network(instance),
+            Self::In(layout) => {
+                let file = RunnerFile::load(&layout.instance(instance))?;
+                file.process.map(|_| file.network)
+            }
+        }
+    }
+
+    fn socket(&self, instance: &InstanceId) -> PathBuf {
+        match self {
+            Self::Of(cluster) => cluster.settings().layout.socket(instance),
+            Self::In(layout) => layout.socket(instance),
+        }
+    }
 }
 
 impl LocalConnector {
@@ -43,7 +86,17 @@ impl LocalConnector {
     #[must_use]
     pub fn new(cluster: ProcessCluster) -> Self {
         Self {
-            cluster,
+            runners: Runners::Of(cluster),
+            looks: Arc::default(),
+        }
+    }
+
+    /// Connects to workspaces that another process of this user runs below `layout`. Its
+    /// files are only read, once for each connection.
+    #[must_use]
+    pub fn beside(layout: Layout) -> Self {
+        Self {
+            runners: Runners::In(layout),
             looks: Arc::default(),
         }
     }
@@ -53,7 +106,7 @@ impl LocalConnector {
         target: &DialTarget,
         supervisor: ProcessId,
     ) -> Result<UnixStream, ConnectError> {
-        let path = self.cluster.settings().layout.socket(&target.info.instance);
+        let path = self.runners.socket(&target.info.instance);
         let stream = socket::connect(&path).await.map_err(unreachable)?;
         let peer = stream.peer_cred().map_err(unreachable)?.pid();
         let peer = peer
@@ -72,7 +125,7 @@ impl LocalConnector {
         target: &DialTarget,
         supervisor: ProcessId,
     ) -> Result<Connection, ConnectError> {
-        let path = self.cluster.settings().layout.socket(&target.info.instance);
+        let path = self.runners.socket(&target.info.instance);
         let status = socket::ask(&path, "/_supervisor/v1/status/ide")
             .await
             .map_err(unreachable)?;
@@ -91,7 +144,7 @@ impl LocalConnector {
         port: u16,
         supervisor: ProcessId,
     ) -> Result<Connection, ConnectError> {
-        if self.cluster.network(&target.info.instance) != Some(Network::Own) {
+        if self.runners.network(&target.info.instance) != Some(Network::Own) {
             return Ok(Box::new(self.to_shared_port(port, supervisor).await?));
         }
         let stream = self.to_supervisor(target, supervisor).await?;
@@ -239,7 +292,7 @@ fn unreachable(why: io::Error) -> ConnectError {
 #[async_trait]
 impl Connector for LocalConnector {
     async fn connect(&self, target: &DialTarget) -> Result<Connection, ConnectError> {
-        let Some(supervisor) = self.cluster.supervisor(&target.info.instance) else {
+        let Some(supervisor) = self.runners.supervisor(&target.info.instance) else {
             return Err(ConnectError::NotListening);
         };
         if target.debug {
