@@ -6,7 +6,7 @@ use super::connect::{connect, failure};
 use super::view::DescribeView;
 use crate::cli::{DescribeArgs, Format};
 use crate::exit::Failure;
-use crate::local::{DescribeRequest, DescribeResponse};
+use crate::local::{DescribeRequest, DescribeResponse, Task};
 use crate::print;
 
 /// Shows one workspace.
@@ -56,6 +56,9 @@ fn write_text(out: &mut dyn Write, answer: &DescribeResponse) -> io::Result<()> 
         );
         line("port", text.trim_end())?;
     }
+    for task in &answer.tasks {
+        line("task", &format!("{} {}", task.name, state(task)))?;
+    }
     for error in &workspace.config_errors {
         line(".gitpod.yml", &format!("not used: {error}"))?;
     }
@@ -70,4 +73,16 @@ fn write_text(out: &mut dyn Write, answer: &DescribeResponse) -> io::Result<()> 
         line("condition", text.trim_end())?;
     }
     Ok(())
+}
+
+/// `running`, or how it ended.
+fn state(task: &Task) -> String {
+    let error = Some(&task.error).filter(|error| !error.is_empty());
+    match (error, task.exit_code, task.signal) {
+        (Some(error), ..) => format!("failed: {error}"),
+        (None, Some(0), _) => "finished".to_owned(),
+        (None, Some(code), _) => format!("failed with exit code {code}"),
+        (None, None, Some(signal)) => format!("ended by signal {signal}"),
+        (None, None, None) => task.state.clone(),
+    }
 }

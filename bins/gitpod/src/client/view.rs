@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::local::{Condition, DescribeResponse, Port, Workspace};
+use crate::local::{Condition, DescribeResponse, Port, Task, Workspace};
 
 /// One workspace, as `start`, `list` and `describe` print it with `-o json`.
 #[derive(Debug, Serialize)]
@@ -100,6 +100,28 @@ pub(super) struct DescribeView {
     content: ContentView,
     limits: String,
     network: Option<String>,
+    tasks: Vec<TaskView>,
+}
+
+#[derive(Debug, Serialize)]
+struct TaskView {
+    name: String,
+    state: String,
+    exit_code: Option<i32>,
+    signal: Option<i32>,
+    error: Option<String>,
+}
+
+impl From<Task> for TaskView {
+    fn from(from: Task) -> Self {
+        Self {
+            name: from.name,
+            state: from.state,
+            exit_code: from.exit_code,
+            signal: from.signal,
+            error: present(from.error),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -141,6 +163,7 @@ impl From<DescribeResponse> for DescribeView {
             },
             limits: from.limits,
             network: present(from.network),
+            tasks: from.tasks.into_iter().map(TaskView::from).collect(),
         }
     }
 }

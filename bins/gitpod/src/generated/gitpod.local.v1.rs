@@ -149,6 +149,27 @@ pub struct DescribeResponse {
     /// `own` or `shared`; empty if it does not run.
     #[prost(string, tag = "8")]
     pub network: ::prost::alloc::string::String,
+    /// Of a run that goes on, in the order of `.gitpod.yml`.
+    #[prost(message, repeated, tag = "9")]
+    pub tasks: ::prost::alloc::vec::Vec<Task>,
+}
+/// One task of `.gitpod.yml`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Task {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// `pending`, `running` or `finished`.
+    #[prost(string, tag = "2")]
+    pub state: ::prost::alloc::string::String,
+    /// Of one that finished by itself.
+    #[prost(int32, optional, tag = "3")]
+    pub exit_code: ::core::option::Option<i32>,
+    /// Of one that was ended by a signal.
+    #[prost(int32, optional, tag = "4")]
+    pub signal: ::core::option::Option<i32>,
+    /// Why it could not be started; empty if it could.
+    #[prost(string, tag = "5")]
+    pub error: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Condition {

@@ -51,6 +51,12 @@ impl TaskLogs {
         Ok(news)
     }
 
+    /// Names of the tasks that have a log.
+    pub(super) async fn tasks(&self) -> io::Result<Vec<String>> {
+        let files = self.files().await?;
+        Ok(files.iter().map(|path| task_of(path)).collect())
+    }
+
     /// Waits until it is worth looking again.
     pub(super) async fn pause() {
         tokio::time::sleep(LOOK_AGAIN).await;

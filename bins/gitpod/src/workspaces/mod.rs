@@ -17,6 +17,7 @@ mod remove;
 mod route;
 mod service;
 mod start;
+mod tasks;
 mod turn;
 mod view;
 mod watch;
@@ -135,6 +136,7 @@ impl Workspaces {
                 .map(|network| network.to_string())
                 .unwrap_or_default();
             answer.limits = self.shared.cluster.limits(&row.id).unwrap_or_default();
+            answer.tasks = tasks::tasks(&self.layout().socket(&row.id)).await;
         }
         Ok(answer)
     }

@@ -93,7 +93,10 @@ impl workspaces_server::Workspaces for Workspaces {
         let dir = dir.map_err(WorkspaceError::from)?;
         let task = Some(request.task).filter(|task| !task.is_empty());
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let logs = TaskLogs::new(dir, task);
+        let logs = TaskLogs::new(dir, task.clone());
+        if let Some(task) = task {
+            check_task(&task, &logs.tasks().await.map_err(WorkspaceError::from)?)?;
+        }
         tokio::spawn(send_logs(self.clone(), id, logs, request.follow, sender));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
@@ -128,6 +131,17 @@ impl workspaces_server::Workspaces for Workspaces {
 fn parse(id: &str) -> Result<WorkspaceId, WorkspaceError> {
     id.parse()
         .map_err(|_| WorkspaceError::NotFound(id.escape_debug().to_string()))
+}
+
+/// All tasks begin together, so one that has no log when others have will never have one.
+fn check_task(task: &str, known: &[String]) -> Result<(), WorkspaceError> {
+    if known.is_empty() || known.iter().any(|known| known == task) {
+        return Ok(());
+    }
+    Err(WorkspaceError::Invalid(format!(
+        "there is no task {task:?}; fix: name one of: {}",
+        known.join(", ")
+    )))
 }
 
 /// Sends what happens to a run of a workspace until it runs or has stopped.

@@ -161,6 +161,36 @@ fn logs_show_what_tasks_print() {
 }
 
 #[test]
+fn describe_says_how_tasks_ended_and_logs_know_their_names() {
+    let up = Up::new();
+    let yml = "tasks:\n  - name: greet\n    command: echo hello\n  - name: broken\n    command: exit 7\n  - name: slow\n    command: exec sleep 1000\n";
+    let repo = repository(&[(".gitpod.yml", yml)]);
+    let workspace = up.start(repo.path());
+    let tasks = || up.describe(workspace.id())["tasks"].clone();
+
+    wait_until("two tasks end", || {
+        tasks()[1]["exit_code"] == 7 && tasks()[0]["exit_code"] == 0
+    });
+    let told = tasks();
+    assert_eq!(told[0]["name"], "greet");
+    assert_eq!(told[0]["state"], "finished");
+    assert_eq!(told[2]["state"], "running");
+    let shown = up.run(&["describe", workspace.id()]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("broken failed with exit code 7"), "{shown}");
+
+    let of = |task: &str| up.run(&["logs", workspace.id(), "--task", task]);
+    assert_eq!(of("greet").stdout, b"hello\n");
+    let unknown = of("gret");
+    assert_eq!(unknown.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(
+        said.contains("there is no task \"gret\"") && said.contains("greet"),
+        "{said}"
+    );
+}
+
+#[test]
 fn up_prints_a_line_for_each_event_and_no_token() {
     let up = Up::new();
     let repo = repository(&[]);
