@@ -6,6 +6,7 @@ use gitpod_lifecycle::process::Network;
 use serde::Deserialize;
 
 use crate::limits::Limits;
+use crate::ssh::SshSettings;
 
 /// What `supervisor.json` says. It never holds a credential.
 #[derive(Debug, Deserialize)]
@@ -41,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     #[serde(default)]
     pub(crate) network: Network,
+    #[serde(default)]
+    pub(crate) ssh: Option<SshSettings>,
 }
 
 /// Which editor to run.
@@ -112,6 +115,9 @@ impl Config {
                 !command.is_empty(),
                 "`ide` is an empty list: write a command, \"auto\" or null"
             );
+        }
+        if let Some(ssh) = &self.ssh {
+            ssh.check()?;
         }
         match self.env.iter().find(|(name, value)| {
             name.is_empty() || name.contains(['=', '\0']) || value.contains('\0')

@@ -35,6 +35,7 @@
 //! | `ide` | `null`, `"auto"` (openvscode-server, code-server, JupyterLab) or a command with `{port}`, `{content}`, `{host}` |
 //! | `env` | variables of tasks and editor |
 //! | `network` | `shared` (default) with the machine, or `own`: it makes one, and waits until standard input says `up` or why not |
+//! | `ssh` | an SSH server: `socket` (mode 0600) where to listen, `host_key_file` where to write the public half of its host key, `user_ca` whose user certificates are believed, `authorized_keys` who else may log in |
 //! | `limits` | of each process: `open_files`, `address_space_bytes`, `file_size_bytes`, `core_bytes`, `cpu_seconds`; of the user: `processes` |
 //!
 //! # What it answers
@@ -75,6 +76,7 @@ mod run;
 mod script;
 mod serve;
 mod socket;
+mod ssh;
 mod stop;
 mod task;
 mod tunnel;
@@ -86,6 +88,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use crate::ssh::leader;
 
 /// Runs inside a workspace: tasks, listening ports, status, the workspace's page.
 #[derive(Debug, Parser)]
@@ -104,6 +108,12 @@ struct Arguments {
 /// Exits with 0 when it was told to stop and nothing of the workspace is left, 1 when it could not start, 2 for wrong usage.
 /// It makes this process the parent of orphans and changes its resource limits: call it in a process of its own.
 pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let [_, word, rest @ ..] = arguments.as_slice()
+        && word == leader::LEAD
+    {
+        return leader::lead(rest);
+    }
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {

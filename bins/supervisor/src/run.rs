@@ -7,6 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
+use crate::ssh::Ssh;
 use crate::workspace::{RunState, Workspace};
 use crate::{ide, network, ports, serve, socket, stop};
 
@@ -49,6 +50,8 @@ fn log_to_stderr() {
 async fn live(config: Config) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    // First: whoever is answered on the other socket takes the workspace for ready.
+    let ssh = config.ssh.as_ref().map(Ssh::bind).transpose()?;
     let listener = socket::bind(&config.socket)?;
     let workspace = Workspace::new(config);
     let background = [
@@ -56,6 +59,7 @@ async fn live(config: Config) -> Result<()> {
         tokio::spawn(serve::serve(listener, Arc::clone(&workspace))),
         tokio::spawn(ports::watch(Arc::clone(&workspace))),
     ];
+    let ssh = ssh.map(|ssh| tokio::spawn(ssh.serve(Arc::clone(&workspace))));
     start_tasks(&workspace);
     tokio::spawn(ide::keep_running(Arc::clone(&workspace)));
     tracing::info!(workspace = workspace.config.workspace_id, "workspace runs");
@@ -65,10 +69,14 @@ async fn live(config: Config) -> Result<()> {
     workspace.run_state.send_replace(RunState::Stopping);
     stop::end_all().await;
     workspace.children.reap();
-    for task in background {
+    for task in background.into_iter().chain(ssh) {
         task.abort();
     }
-    let _ = std::fs::remove_file(&workspace.config.socket);
+    let ssh = workspace.config.ssh.iter();
+    let left = ssh.flat_map(|ssh| [&ssh.socket, &ssh.host_key_file]);
+    for file in left.chain([&workspace.config.socket]) {
+        let _ = std::fs::remove_file(file);
+    }
     tracing::info!("nothing is left of the workspace");
     Ok(())
 }

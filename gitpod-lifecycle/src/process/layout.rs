@@ -15,6 +15,8 @@ use crate::spec::WorkspaceName;
 ///                     /supervisor.json   what the supervisor is told
 ///                     /supervisor.sock   where it listens
 ///                     /supervisor.log    what it prints
+///                     /ssh.sock          where it speaks SSH, if it does
+///                     /ssh_host_key.pub  as whom
 ///                     /network/          its own network, if it has one
 /// workspaces/<workspace>/content/        files
 ///                       /logs/<instance>/<task>.log
@@ -55,6 +57,20 @@ impl Layout {
     #[must_use]
     pub fn supervisor_log(&self, instance: &InstanceId) -> PathBuf {
         self.instance(instance).join("supervisor.log")
+    }
+
+    /// Where the supervisor of `instance` speaks SSH, if
+    /// [the settings](super::ProcessSettings::with_ssh_user_ca) want it to.
+    #[must_use]
+    pub fn ssh_socket(&self, instance: &InstanceId) -> PathBuf {
+        self.instance(instance).join(SSH_SOCKET)
+    }
+
+    /// The public half of the host key with which it does: a line `ssh-ed25519 AAAA…`. It is
+    /// another one whenever a supervisor is started, and there before that is ready.
+    #[must_use]
+    pub fn ssh_host_key(&self, instance: &InstanceId) -> PathBuf {
+        self.instance(instance).join(SSH_HOST_KEY)
     }
 
     /// Directory of one workspace.
@@ -104,6 +120,9 @@ impl Layout {
         &self.root
     }
 }
+
+pub(crate) const SSH_SOCKET: &str = "ssh.sock";
+pub(crate) const SSH_HOST_KEY: &str = "ssh_host_key.pub";
 
 #[cfg(test)]
 mod tests {

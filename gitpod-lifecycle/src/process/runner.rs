@@ -14,13 +14,14 @@ use tracing::{debug, warn};
 use super::attach::{detach, link_in};
 use super::cgroup::Cgroup;
 use super::kill::{kill_tree, sweep};
+use super::layout::{Layout, SSH_HOST_KEY, SSH_SOCKET};
 use super::network::Network;
 use super::pidfd::{Exit, Handle, signal};
 use super::private_file::remove;
 use super::runner_file::{Ended, RunnerFile};
+use super::socket;
 use super::spawn::end_of_log;
 use super::tree::ProcessId;
-use super::{layout::Layout, socket};
 use crate::change::ChangeFeed;
 use crate::facts::{RunnerFacts, Termination};
 use crate::memory::lock;
@@ -172,8 +173,14 @@ impl Runner {
         }
         let dir = self.dir();
         detach(&link_in(&dir));
-        let left =
-            ["supervisor.json", "supervisor.sock", "supervisor.log"].map(|name| dir.join(name));
+        let left = [
+            "supervisor.json",
+            "supervisor.sock",
+            "supervisor.log",
+            SSH_SOCKET,
+            SSH_HOST_KEY,
+        ]
+        .map(|name| dir.join(name));
         for path in left.into_iter().chain([RunnerFile::path(&dir)]) {
             if let Err(why) = remove(&path) {
                 warn!(path = %path.display(), %why, "file of an ended runner cannot be removed");

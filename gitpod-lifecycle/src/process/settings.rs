@@ -30,6 +30,8 @@ pub struct ProcessSettings {
     pub network: NetworkChoice,
     /// How long a workspace has to end where nobody says otherwise: 30 seconds.
     pub grace: Duration,
+    /// Whose user certificates open a shell in a workspace; `None`: there is no SSH server.
+    pub ssh_user_ca: Option<String>,
     /// Names of variables that workspaces inherit from this process, beside those
     /// that every program needs.
     pub inherit: Vec<OsString>,
@@ -54,6 +56,7 @@ impl ProcessSettings {
             limits: Limits::default(),
             network: NetworkChoice::default(),
             grace: Duration::from_secs(30),
+            ssh_user_ca: None,
             inherit: Vec::new(),
         }
     }
@@ -76,6 +79,15 @@ impl ProcessSettings {
     #[must_use]
     pub fn with_network(mut self, network: NetworkChoice) -> Self {
         self.network = network;
+        self
+    }
+
+    /// With an SSH server in each workspace that is started from now on, at
+    /// [`Layout::ssh_socket`]. It lets in who has a user certificate of this authority, a line
+    /// `ssh-ed25519 AAAA…` as in an `authorized_keys` file, for the principal `gitpod`.
+    #[must_use]
+    pub fn with_ssh_user_ca(mut self, line: impl Into<String>) -> Self {
+        self.ssh_user_ca = Some(line.into());
         self
     }
 

@@ -39,7 +39,10 @@ pub(crate) fn start_supervisor(
     let env = of_workspace(spec, &file);
     let file = file.with_env(env).with_network(network);
     let config = write_config(&file, &dir)?;
-    remove(&settings.layout.socket(&spec.instance))?;
+    let layout = &settings.layout;
+    remove(&layout.socket(&spec.instance))?;
+    remove(&layout.ssh_socket(&spec.instance))?;
+    remove(&layout.ssh_host_key(&spec.instance))?;
     let log = open_log(&settings.layout.supervisor_log(&spec.instance))?;
     let mut command = command(&file, settings, &config, log)?;
     if network == Network::Own {

@@ -30,6 +30,16 @@ pub(crate) struct SupervisorFile {
     /// Left out where it is shared, as supervisors need not know of any other.
     #[serde(skip_serializing_if = "Option::is_none")]
     network: Option<Network>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ssh: Option<Ssh>,
+}
+
+/// The SSH server of a workspace. The key of `user_ca` is a public one.
+#[derive(Debug, Serialize)]
+struct Ssh {
+    socket: PathBuf,
+    host_key_file: PathBuf,
+    user_ca: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -70,6 +80,11 @@ impl SupervisorFile {
             env: BTreeMap::new(),
             limits,
             network: None,
+            ssh: settings.ssh_user_ca.clone().map(|user_ca| Ssh {
+                socket: layout.ssh_socket(&spec.instance),
+                host_key_file: layout.ssh_host_key(&spec.instance),
+                user_ca,
+            }),
         })
     }
 

@@ -18,7 +18,7 @@ use tokio::net::UnixStream;
 use tokio_stream::StreamExt;
 
 /// Far more than anything here takes; a test that waits so long has failed.
-const LONG: Duration = Duration::from_secs(30);
+pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 /// The directories of a workspace; they outlive its runs.
 pub(crate) struct Place {
@@ -81,14 +81,33 @@ impl Place {
 
     /// Starts it, and waits until it is ready.
     pub(crate) async fn start(&self) -> Running {
-        let config = self.dir.path().join("supervisor.json");
-        fs::write(&config, self.config.to_string()).unwrap();
         let log = fs::File::options()
             .create(true)
             .append(true)
             .open(self.dir.path().join("supervisor.log"))
             .unwrap();
+        let child = self.spawn_with(log.into());
         let socket = PathBuf::from(self.config["socket"].as_str().unwrap());
+        let running = Running {
+            child,
+            socket,
+            _dir: Arc::clone(&self.dir),
+        };
+        until(|| running.socket.exists()).await;
+        running
+    }
+}
+
+impl Place {
+    /// Starts it; what it says is for the caller to read.
+    #[allow(dead_code, reason = "for the tests of SSH")]
+    pub(crate) fn spawn(&self) -> Child {
+        self.spawn_with(Stdio::piped())
+    }
+
+    fn spawn_with(&self, log: Stdio) -> Child {
+        let config = self.dir.path().join("supervisor.json");
+        fs::write(&config, self.config.to_string()).unwrap();
         let path = std::env::var_os("PATH").unwrap();
         let path = std::env::join_paths(
             self.programs
@@ -97,20 +116,13 @@ impl Place {
                 .chain(std::env::split_paths(&path)),
         )
         .unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_supervisor"))
+        Command::new(env!("CARGO_BIN_EXE_supervisor"))
             .args([Path::new("--config"), &config])
             .env("PATH", path)
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()
-            .unwrap();
-        let running = Running {
-            child,
-            socket,
-            _dir: Arc::clone(&self.dir),
-        };
-        until(|| running.socket.exists()).await;
-        running
+            .unwrap()
     }
 }
 

@@ -1,0 +1,23 @@
+use tokio::sync::watch;
+
+/// Something that ends with its channel: `Open` is kept where the channel is, `Closed` where it is waited for.
+pub(super) fn lifetime() -> (Open, Closed) {
+    let (open, closed) = watch::channel(());
+    (Open(open), Closed(closed))
+}
+
+/// The channel is open as long as this lives.
+#[derive(Debug)]
+pub(super) struct Open(
+    #[expect(dead_code, reason = "dropping it is what tells")] watch::Sender<()>,
+);
+
+#[derive(Clone, Debug)]
+pub(super) struct Closed(watch::Receiver<()>);
+
+impl Closed {
+    /// Ends when the channel is closed, or its connection.
+    pub(super) async fn wait(&mut self) {
+        while self.0.changed().await.is_ok() {}
+    }
+}

@@ -1,0 +1,119 @@
+use std::borrow::Cow;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use russh::keys::PrivateKey;
+use russh::server::{Config, run_stream};
+use russh::{MethodKind, MethodSet, Preferred, SshId, cipher};
+use rustix::net::{Shutdown, shutdown};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+use super::connection::Connection;
+use super::settings::SshSettings;
+use super::trust::{Rights, Trust};
+use super::{LOGIN_WITHIN, MOST_CONNECTIONS, host_key};
+use crate::socket;
+use crate::workspace::Workspace;
+
+/// The SSH server of a workspace, which listens but does not answer yet.
+#[derive(Debug)]
+pub(crate) struct Ssh {
+    listener: UnixListener,
+    config: Arc<Config>,
+    trust: Arc<Trust>,
+}
+
+impl Ssh {
+    /// Makes a host key, tells its public half, and listens.
+    pub(crate) fn bind(settings: &SshSettings) -> Result<Self> {
+        let trust = Trust::new(settings.user_ca()?, settings.authorized_keys()?);
+        let key = host_key::make(&settings.host_key_file)?;
+        Ok(Self {
+            listener: socket::bind(&settings.socket).context("no SSH server")?,
+            config: Arc::new(config(key)),
+            trust: Arc::new(trust),
+        })
+    }
+
+    /// Answers until it is dropped.
+    pub(crate) async fn serve(self, workspace: Arc<Workspace>) {
+        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        loop {
+            let accepted = self.listener.accept().await;
+            let (Ok((stream, _)), Ok(place)) =
+                (accepted, Arc::clone(&places).acquire_owned().await)
+            else {
+                tokio::time::sleep(PAUSE).await; // out of files: others must end first
+                continue;
+            };
+            let (config, trust) = (Arc::clone(&self.config), Arc::clone(&self.trust));
+            let workspace = Arc::clone(&workspace);
+            tokio::spawn(async move {
+                if let Err(why) = answer(stream, config, trust, workspace).await {
+                    tracing::debug!(%why, "an SSH connection ended");
+                }
+                drop(place);
+            });
+        }
+    }
+}
+
+const PAUSE: Duration = Duration::from_millis(100);
+
+async fn answer(
+    stream: UnixStream,
+    config: Arc<Config>,
+    trust: Arc<Trust>,
+    workspace: Arc<Workspace>,
+) -> Result<(), russh::Error> {
+    let second = stream.as_fd().try_clone_to_owned()?;
+    let (rights, logged_in) = watch::channel(None);
+    let connection = Connection::new(workspace, trust, rights);
+    let session = timeout(LOGIN_WITHIN, run_stream(config, stream, connection))
+        .await
+        .map_err(|_| russh::Error::ConnectionTimeout)??;
+    tokio::select! {
+        ended = session => ended,
+        () = too_late(logged_in, &second) => Err(russh::Error::ConnectionTimeout),
+    }
+}
+
+/// Ends the connection of a client that has not logged in in time; never ends for one that has.
+async fn too_late(mut logged_in: watch::Receiver<Option<Rights>>, stream: &OwnedFd) {
+    let waiting = timeout(LOGIN_WITHIN, logged_in.wait_for(Option::is_some));
+    if waiting.await.is_ok() {
+        std::future::pending::<()>().await;
+    }
+    let _ = shutdown(stream, Shutdown::Both);
+}
+
+/// What differs from the library's defaults, and why.
+fn config(key: PrivateKey) -> Config {
+    let mut methods = MethodSet::empty();
+    methods.push(MethodKind::PublicKey);
+    let preferred = Preferred {
+        // The fastest first; it is the gateway that chooses.
+        cipher: Cow::Borrowed(&[
+            cipher::AES_128_GCM,
+            cipher::AES_256_GCM,
+            cipher::CHACHA20_POLY1305,
+        ]),
+        ..Preferred::DEFAULT
+    };
+    Config {
+        server_id: SshId::Standard("SSH-2.0-gitpod".into()), // not which library
+        methods,
+        // Keys are no secrets that could be guessed faster.
+        auth_rejection_time: Duration::ZERO,
+        auth_rejection_time_initial: Some(Duration::ZERO),
+        keys: vec![key],
+        preferred,
+        max_auth_attempts: 6,
+        inactivity_timeout: None, // an idle shell is not a dead one
+        ..Config::default()
+    }
+}
