@@ -98,3 +98,9 @@ pub use self::connector::{connector_reaches, connector_tells_what_does_not_liste
 
 #[cfg(feature = "proxy")]
 mod connector;
+
+#[cfg(feature = "sign-in")]
+pub use self::links::{share_store_remembers_and_forgets, used_links_are_used_once};
+
+#[cfg(feature = "sign-in")]
+mod links;

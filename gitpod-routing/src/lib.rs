@@ -99,10 +99,12 @@
 //! - `proxy`: `Forward`, `Connector` and `WorkspaceProxy` (hyper, tokio).
 //! - `pages`: refusals as HTML for browsers (askama); without it they get plain text.
 //! - `tls`: `RustlsClient`, TLS to ports of workspaces that speak HTTPS (rustls); you bring the cryptography.
+//! - `sign-in`: `Links` that let the owner in once and visitors while a share stands (hmac, sha2). Part of `proxy`.
 //! - `testing`: conformance tests for your own providers and connectors.
 
 mod access;
 mod activity;
+mod change;
 #[cfg(feature = "proxy")]
 mod checked_stream;
 #[cfg(feature = "testing")]
@@ -114,6 +116,8 @@ mod host;
 mod id;
 mod info;
 pub mod layers;
+#[cfg(feature = "sign-in")]
+mod links;
 mod memory;
 mod pages;
 mod peer;
@@ -122,6 +126,7 @@ mod proxy;
 mod refusal;
 mod secret;
 mod service;
+mod share;
 mod stage;
 #[cfg(feature = "tls")]
 mod tls;
@@ -130,6 +135,7 @@ pub use self::access::{
     Access, AccessPolicy, CookieNames, Denied, OWNER_TOKEN_HEADER, Presented, Source, decide,
 };
 pub use self::activity::{ActivitySink, IgnoreActivity, MemoryActivity};
+pub use self::change::{ChangeSignal, Changes};
 #[cfg(feature = "proxy")]
 pub use self::checked_stream::CheckedStream;
 #[cfg(feature = "proxy")]
@@ -146,14 +152,20 @@ pub use self::info::{
     Admission, BoxError, Lookup, PortInfo, Protocol, ProviderError, RunState, Visibility,
     WorkspaceInfo, WorkspaceInfoProvider,
 };
+#[cfg(feature = "sign-in")]
+pub use self::links::{
+    LinkError, Links, LocalPath, LocalPathError, MemoryShares, MemoryUsedLinks, NewShare,
+    SecretUrl, ShareStore, ShareStoreError, SigningKey, Use, UsedLinks,
+};
 pub use self::memory::MemoryProvider;
 pub use self::pages::{BuiltInPages, Format, Page, Pages};
 pub use self::peer::Peer;
 #[cfg(feature = "proxy")]
 pub use self::proxy::{ProxyBody, WorkspaceProxy};
-pub use self::refusal::{BadRequest, Refusal, Unanswered};
+pub use self::refusal::{BadRequest, LinkRefused, Refusal, Unanswered};
 pub use self::secret::OwnerToken;
 pub use self::service::WorkspaceService;
+pub use self::share::{Share, ShareId, ShareIdError, ShareScope};
 pub use self::stage::{Permit, Routed};
 #[cfg(feature = "tls")]
 pub use self::tls::RustlsClient;

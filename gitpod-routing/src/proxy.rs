@@ -20,8 +20,9 @@ use crate::info::{BoxError, WorkspaceInfoProvider};
 use crate::layers::{
     Authorize, AuthorizeLayer, ExplainRefusal, ExplainRefusalLayer, ExplainedBody, Locate,
     LocateLayer, Measure, MeasureLayer, ParseHost, ParseHostLayer, ReportActivity,
-    ReportActivityLayer,
+    ReportActivityLayer, SignIn, SignInLayer,
 };
+use crate::links::Links;
 use crate::pages::{BuiltInPages, Pages};
 
 /// The whole stack as one service: give it requests, and it answers them.
@@ -56,9 +57,10 @@ struct Parts {
     connector: Arc<dyn Connector>,
     forward: ForwardOptions,
     pages: Arc<dyn Pages>,
+    links: Option<Links>,
 }
 
-type Stack = Measure<ExplainRefusal<ParseHost<Locate<Authorize<ReportActivity<Forward>>>>>>;
+type Stack = Measure<ExplainRefusal<ParseHost<Locate<SignIn<Authorize<ReportActivity<Forward>>>>>>>;
 
 /// Body of a response of [`WorkspaceProxy`].
 pub type ProxyBody = ExplainedBody<ForwardBody>;
@@ -80,6 +82,7 @@ impl WorkspaceProxy {
             forward: ForwardOptions::new(policy.cookies().clone()),
             policy,
             pages: Arc::new(BuiltInPages::new()),
+            links: None,
             pattern,
         };
         Self::of(parts)
@@ -146,6 +149,15 @@ impl WorkspaceProxy {
         })
     }
 
+    /// Lets people in who come by one of `links`: the owner once, visitors of a share.
+    #[must_use]
+    pub fn with_links(self, links: Links) -> Self {
+        Self::of(Parts {
+            links: Some(links),
+            ..self.parts
+        })
+    }
+
     fn of(parts: Parts) -> Self {
         let stack = parts.stack();
         Self { parts, stack }
@@ -158,7 +170,12 @@ impl Parts {
         let forward = Forward::from_options(self.forward.clone(), Arc::clone(&self.connector));
         let report = ReportActivityLayer::new(Arc::clone(&self.activity)).layer(forward);
         let authorize = AuthorizeLayer::new(self.policy()).layer(report);
-        let locate = LocateLayer::new(Arc::clone(&self.provider)).layer(authorize);
+        let sign_in = match &self.links {
+            Some(links) => SignInLayer::new(links.clone(), self.policy.cookies().clone()),
+            None => SignInLayer::without_links(),
+        };
+        let sign_in = sign_in.layer(authorize);
+        let locate = LocateLayer::new(Arc::clone(&self.provider)).layer(sign_in);
         let parse = ParseHostLayer::new(self.pattern.clone())
             .with_source(self.source.clone())
             .layer(locate);

@@ -23,7 +23,9 @@ use crate::service::WorkspaceService;
 /// | `unknown-host`, `no-such-workspace` | 404; with a start page 302 for the latter |
 /// | `not-running` | 503 |
 /// | `not-listening`, `unreachable` | 404 for a port or the editor of a debug workspace, else 502 |
-/// | `lookup-failed` | 503 |
+/// | `lookup-failed`, `share-not-checked` | 503 |
+/// | `link-invalid`, `link-expired`, `link-used`, `link-revoked`, `link-not-navigated` | 403 |
+/// | `link-not-checked` | 503 |
 /// | `stage-lost` | 500 |
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -37,6 +39,9 @@ pub enum Refusal {
     /// Whether the workspace exists could not be found out.
     #[error("lookup failed")]
     LookupFailed(#[source] Arc<ProviderError>),
+    /// It follows a link that does not let it in.
+    #[error("link does not let in")]
+    Link(#[source] LinkRefused),
     /// There is no workspace of that name.
     #[error("no such workspace")]
     NoSuchWorkspace,
@@ -88,6 +93,43 @@ impl Unanswered {
     }
 }
 
+/// Why a link does not let somebody in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkRefused {
+    /// It was not made here, for this host, and for this use.
+    #[error("link is not valid here")]
+    Invalid,
+    /// Its time is over.
+    #[error("link has expired")]
+    Expired,
+    /// It works once, and was used.
+    #[error("link was used before")]
+    Used,
+    /// Its share was revoked, or its time is over.
+    #[error("share was revoked or has expired")]
+    Revoked,
+    /// Whether it lets in is not known now.
+    #[error("link cannot be checked now")]
+    NotChecked,
+    /// A page asks for it in the background: it has to be opened.
+    #[error("link was not opened by a person")]
+    NotNavigated,
+}
+
+impl LinkRefused {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Invalid => "link-invalid",
+            Self::Expired => "link-expired",
+            Self::Used => "link-used",
+            Self::Revoked => "link-revoked",
+            Self::NotChecked => "link-not-checked",
+            Self::NotNavigated => "link-not-navigated",
+        }
+    }
+}
+
 /// How a request breaks HTTP.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -114,7 +156,11 @@ impl Refusal {
             Self::BadRequest(_) | Self::Denied(Denied::UndecodableToken) => StatusCode::BAD_REQUEST,
             Self::Denied(Denied::NoToken) => StatusCode::UNAUTHORIZED,
             Self::Denied(Denied::WrongToken | Denied::ForeignOrigin) => StatusCode::FORBIDDEN,
-            Self::LookupFailed(_) | Self::NotRunning(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::LookupFailed(_)
+            | Self::NotRunning(_)
+            | Self::Denied(Denied::UncheckedShare)
+            | Self::Link(LinkRefused::NotChecked) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Link(_) => StatusCode::FORBIDDEN,
             Self::NoSuchWorkspace | Self::UnknownHost(_) => StatusCode::NOT_FOUND,
             Self::SentToStartPage(_) => StatusCode::FOUND,
             Self::NotListening(server) | Self::Unreachable(server) => server.status(),
@@ -131,6 +177,8 @@ impl Refusal {
             Self::Denied(Denied::UndecodableToken) => "undecodable-token",
             Self::Denied(Denied::WrongToken) => "wrong-token",
             Self::Denied(Denied::ForeignOrigin) => "foreign-origin",
+            Self::Denied(Denied::UncheckedShare) => "share-not-checked",
+            Self::Link(why) => why.reason(),
             Self::LookupFailed(_) => "lookup-failed",
             Self::NoSuchWorkspace | Self::SentToStartPage(_) => "no-such-workspace",
             Self::NotRunning(_) => "not-running",
@@ -147,6 +195,7 @@ impl Refusal {
         match self {
             Self::LookupFailed(why) => why.is_transient(),
             Self::NotRunning(state) => *state == RunState::Starting,
+            Self::Denied(Denied::UncheckedShare) | Self::Link(LinkRefused::NotChecked) => true,
             _ => false,
         }
     }

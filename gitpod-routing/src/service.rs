@@ -63,6 +63,26 @@ pub(crate) fn is_upgrade<B>(request: &Request<B>) -> bool {
         && connection_lists(request.headers(), "upgrade")
 }
 
+/// Whether a browser asks before anybody has: to have it at hand, and perhaps for nothing.
+#[cfg(feature = "sign-in")]
+pub(crate) fn is_ahead_of_time(headers: &HeaderMap) -> bool {
+    let names = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
+    let mut values = names.iter().flat_map(|name| headers.get_all(*name));
+    values.any(|value| {
+        let value = value.as_bytes().to_ascii_lowercase();
+        [&b"prefetch"[..], b"prerender", b"preview"]
+            .iter()
+            .any(|word| memchr::memmem::find(&value, word).is_some())
+    })
+}
+
+/// Whether this may be somebody who opens a page: browsers say if it is not.
+#[cfg(feature = "sign-in")]
+pub(crate) fn may_be_navigation(headers: &HeaderMap) -> bool {
+    let mode = headers.get_all("sec-fetch-mode");
+    mode.iter().all(|mode| mode == "navigate")
+}
+
 /// Whether a `Connection` field lists `token`.
 pub(crate) fn connection_lists(headers: &HeaderMap, token: &str) -> bool {
     headers

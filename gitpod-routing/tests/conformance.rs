@@ -9,8 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gitpod_routing::{
-    ConnectError, Connector, DialTarget, DirectConnector, Lookup, MemoryProvider, WorkspaceId,
-    WorkspaceInfoProvider, WorkspaceService, conformance,
+    ConnectError, Connector, DialTarget, DirectConnector, Lookup, MemoryProvider, MemoryShares,
+    MemoryUsedLinks, WorkspaceId, WorkspaceInfoProvider, WorkspaceService, conformance,
 };
 use http::Response;
 use http_body_util::Full;
@@ -85,4 +85,11 @@ async fn attack_06_ports_of_the_platform_are_no_user_ports() {
         let answer = connector.connect(&target).await;
         assert!(matches!(answer, Err(ConnectError::NotListening)), "{port}");
     }
+}
+
+#[tokio::test]
+async fn stores_behind_links_conform() {
+    let other = "blue-whale-ns35kd21".parse().unwrap();
+    conformance::share_store_remembers_and_forgets(&MemoryShares::new(), &id(), &other).await;
+    conformance::used_links_are_used_once(&MemoryUsedLinks::new()).await;
 }

@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 
-use crate::id::InstanceId;
+use crate::id::{InstanceId, WorkspaceId};
 
 /// Names of the cookies that an installation keeps for itself.
 ///
@@ -67,6 +67,13 @@ impl CookieNames {
     #[must_use]
     pub fn owner_cookie(&self, instance: &InstanceId) -> String {
         format!("{}{instance}{OWNER_END}", self.owner)
+    }
+
+    /// Name of the cookie that a visitor of a share of `workspace` has; behind `__Host-`
+    /// where it can be.
+    #[must_use]
+    pub fn share_cookie(&self, workspace: &WorkspaceId) -> String {
+        format!("{}{workspace}{SHARE_END}", self.owner)
     }
 
     /// Name of the cookie that holds a session with the installation.
@@ -186,3 +193,4 @@ fn collapse(host: &str) -> String {
 }
 
 const OWNER_END: &str = "_owner_";
+const SHARE_END: &str = "_share_";

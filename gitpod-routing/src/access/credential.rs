@@ -111,7 +111,7 @@ impl std::fmt::Debug for Presented<'_> {
 }
 
 /// What follows the name and `=`, without one pair of quotes.
-fn cookie_value<'p>(name: &[u8], piece: &'p [u8]) -> &'p [u8] {
+pub(crate) fn cookie_value<'p>(name: &[u8], piece: &'p [u8]) -> &'p [u8] {
     let after_name = piece
         .get(name.len()..)
         .unwrap_or_default()

@@ -6,11 +6,16 @@ mod origin;
 mod policy;
 
 pub use self::cookie::CookieNames;
+#[cfg(feature = "sign-in")]
+pub(crate) use self::cookie::cookies;
+#[cfg(feature = "sign-in")]
+pub(crate) use self::credential::cookie_value;
 pub use self::credential::{OWNER_TOKEN_HEADER, Presented, Source};
 pub use self::policy::AccessPolicy;
 
 use crate::host::Endpoint;
 use crate::info::{Admission, Visibility, WorkspaceInfo};
+use crate::share::ShareId;
 
 /// As whom a request goes on.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -20,6 +25,8 @@ pub enum Access {
     Owner,
     /// It showed none that counts, and what it asks for is open to everyone.
     Anonymous,
+    /// It showed the cookie of a share, which opens what it asks for.
+    Shared(ShareId),
 }
 
 /// Why a request may not use what it asks for.
@@ -38,6 +45,9 @@ pub enum Denied {
     /// A web page of another origin asks for a connection that stays open. 403.
     #[error("a page of another origin may not connect")]
     ForeignOrigin,
+    /// It comes from a visitor of a share, and whether that stands is not known now. 503.
+    #[error("shares cannot be checked")]
+    UncheckedShare,
 }
 
 /// Decides whether a request for `endpoint` that showed `presented` may go on.

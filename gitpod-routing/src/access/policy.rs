@@ -149,10 +149,10 @@ impl AccessPolicy {
         }
         let info = &located.info;
         let presented = Presented::find(request.headers(), &self.cookies, &info.instance);
-        let access = decide(info, located.target.endpoint, &presented)?;
-        if access == Access::Anonymous && !self.shows_to_everyone(service, request) {
-            return Err(Denied::NoToken);
-        }
+        let access = match decide(info, located.target.endpoint, &presented) {
+            Ok(Access::Owner) => Access::Owner,
+            decided => self.of_visitor(located, service, request, decided)?,
+        };
         if service::is_upgrade(request)
             && presented.source() != Source::Header
             && self.checks_origin_of(service)
@@ -161,6 +161,28 @@ impl AccessPolicy {
             return Err(Denied::ForeignOrigin);
         }
         Ok(access)
+    }
+
+    /// What is open to everyone stays so for visitors of a share, whatever becomes of it.
+    fn of_visitor<B>(
+        &self,
+        located: &Located,
+        service: WorkspaceService,
+        request: &Request<B>,
+        decided: Result<Access, Denied>,
+    ) -> Result<Access, Denied> {
+        let visited = || {
+            located
+                .visitor
+                .as_ref()
+                .map(|share| Access::Shared(share.id))
+        };
+        match decided.as_ref().ok().copied().or_else(visited) {
+            Some(access) if self.shows_to_everyone(service, request) => Ok(access),
+            Some(_) => Err(Denied::NoToken),
+            None if located.unchecked_visitor => Err(Denied::UncheckedShare),
+            None => decided,
+        }
     }
 
     fn is_open_route<B>(&self, service: WorkspaceService, request: &Request<B>) -> bool {

@@ -2,13 +2,14 @@
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, X_FRAME_OPTIONS,
+    REFERER, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, X_FRAME_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version};
 
 use crate::access::CookieNames;
 use crate::forward::PublicAddress;
+use crate::links::{OPEN_PATH, SHARE_PATH};
 use crate::peer::Peer;
 use crate::refusal::BadRequest;
 use crate::service::{WorkspaceService, connection_lists};
@@ -64,6 +65,7 @@ impl HeaderPolicy {
         if !all_cookies {
             self.filter_cookies(&mut parts.headers);
         }
+        remove_link_from_referer(&mut parts.headers);
         self.describe_client(parts, permit, &host);
 
         let headers = &mut parts.headers;
@@ -211,6 +213,17 @@ fn remove_internal(headers: &mut HeaderMap) {
         .collect();
     for name in internal {
         headers.remove(name);
+    }
+}
+
+/// Browsers are told not to send a link that lets in as `Referer`; some clients do.
+fn remove_link_from_referer(headers: &mut HeaderMap) {
+    let leaks = |path: &str| {
+        let referer = headers.get(REFERER).map(HeaderValue::as_bytes);
+        referer.is_some_and(|url| memchr::memmem::find(url, path.as_bytes()).is_some())
+    };
+    if headers.contains_key(REFERER) && (leaks(OPEN_PATH) || leaks(SHARE_PATH)) {
+        headers.remove(REFERER);
     }
 }
 

@@ -40,6 +40,16 @@ impl PublicUrl {
         self
     }
 
+    #[cfg(feature = "sign-in")]
+    pub(crate) fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    #[cfg(feature = "sign-in")]
+    pub(crate) fn domain(&self) -> &str {
+        self.pattern.domain()
+    }
+
     /// The URL of `target`, with a slash at its end.
     #[must_use]
     pub fn url(&self, target: &HostTarget) -> String {

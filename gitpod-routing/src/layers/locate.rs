@@ -16,6 +16,7 @@ use crate::info::{Lookup, WorkspaceInfo, WorkspaceInfoProvider};
 use crate::layers::StageFuture;
 use crate::refusal::Refusal;
 use crate::service::WorkspaceService;
+use crate::share::Share;
 use crate::stage::Routed;
 
 /// Applies [`Locate`].
@@ -64,11 +65,20 @@ pub struct Located {
     pub target: HostTarget,
     /// What is there: one snapshot for the whole request.
     pub info: Arc<WorkspaceInfo>,
+    /// The share that it comes by: it stands, and covers the target.
+    pub(crate) visitor: Option<Arc<Share>>,
+    /// Whether it may come by one, and nobody knows.
+    pub(crate) unchecked_visitor: bool,
 }
 
 impl Located {
     pub(crate) fn new(target: HostTarget, info: Arc<WorkspaceInfo>) -> Self {
-        Self { target, info }
+        Self {
+            target,
+            info,
+            visitor: None,
+            unchecked_visitor: false,
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`OwnPathsLayer`] (optional) | `http::Request` | the same | answers 200, 301, 403 |
 //! | [`ParseHostLayer`] | `http::Request` | `Routed<HostTarget>` | 400, 404 |
 //! | [`LocateLayer`] | `Routed<HostTarget>` | `Routed<Located>` | 404, 503 |
+//! | `SignInLayer` (feature `sign-in`) | `Routed<Located>` | the same | 403, 503; answers 303 |
 //! | [`AuthorizeLayer`] | `Routed<Located>` | `Routed<Permit>` | 400, 401, 403, 503 |
 //! | [`ReportActivityLayer`] | `Routed<Permit>` | the same | never |
 //! | `Forward` (feature `proxy`) | `Routed<Permit>` | a response | 400, 404, 502 |
@@ -50,6 +51,8 @@ mod measure;
 mod own_paths;
 mod parse_host;
 mod report_activity;
+#[cfg(feature = "sign-in")]
+mod sign_in;
 
 pub use self::adapt::{AdaptLayer, Adapted, AdaptedBody, AdaptedFuture, Recover, adapt};
 pub use self::authorize::{Authorize, AuthorizeLayer};
@@ -64,3 +67,5 @@ pub use self::measure::{Measure, MeasureFuture, MeasureLayer};
 pub use self::own_paths::{OwnPaths, OwnPathsFuture, OwnPathsLayer};
 pub use self::parse_host::{ParseHost, ParseHostLayer};
 pub use self::report_activity::{ReportActivity, ReportActivityLayer};
+#[cfg(feature = "sign-in")]
+pub use self::sign_in::{SignIn, SignInFuture, SignInLayer};

@@ -3,7 +3,7 @@ use http::HeaderValue;
 use super::*;
 use crate::access::Denied;
 use crate::info::RunState;
-use crate::refusal::{BadRequest, Unanswered};
+use crate::refusal::{BadRequest, LinkRefused, Unanswered};
 use crate::service::WorkspaceService;
 
 fn format_of(accept: &str) -> Format {
@@ -41,6 +41,15 @@ fn every_refusal() -> Vec<Refusal> {
         Denied::UndecodableToken,
         Denied::WrongToken,
         Denied::ForeignOrigin,
+        Denied::UncheckedShare,
+    ];
+    let links = [
+        LinkRefused::Invalid,
+        LinkRefused::Expired,
+        LinkRefused::Used,
+        LinkRefused::Revoked,
+        LinkRefused::NotChecked,
+        LinkRefused::NotNavigated,
     ];
     let states = [RunState::Starting, RunState::Stopping, RunState::Stopped];
     let mut all = vec![
@@ -52,6 +61,7 @@ fn every_refusal() -> Vec<Refusal> {
     all.extend(services.map(|service| Refusal::NotListening(Unanswered::new(service))));
     all.extend(services.map(|service| Refusal::Unreachable(Unanswered::new(service))));
     all.extend(denied.map(Refusal::Denied));
+    all.extend(links.map(Refusal::Link));
     all.extend(states.map(Refusal::NotRunning));
     all
 }

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use crate::access::Denied;
 use crate::info::RunState;
 use crate::pages::Page;
-use crate::refusal::{Refusal, Unanswered};
+use crate::refusal::{LinkRefused, Refusal, Unanswered};
 use crate::service::WorkspaceService;
 
 /// What happened, and what to do about it. Holds nothing that came with the request but
@@ -30,6 +30,7 @@ impl Explanation {
                 "Workspace list is not available",
                 "Whether this workspace exists is not known right now. Try again in a moment.",
             ),
+            Refusal::Link(why) => link(*why),
             Refusal::NoSuchWorkspace | Refusal::SentToStartPage(_) => fixed(
                 "No such workspace",
                 "There is no workspace of this name here. Check the address, or start the workspace.",
@@ -80,9 +81,42 @@ fn denied(why: Denied) -> Explanation {
             "Access denied",
             "The owner token is not the one of this run of the workspace. Each start makes a new one; get it again.",
         ),
+        Denied::UncheckedShare => fixed(
+            "Shares cannot be checked",
+            "Whether this is still shared with you is not known right now. Try again in a moment.",
+        ),
         Denied::ForeignOrigin => fixed(
             "Access denied",
             "A web page of another origin may not open connections to this workspace.",
+        ),
+    }
+}
+
+fn link(why: LinkRefused) -> Explanation {
+    match why {
+        LinkRefused::Invalid => fixed(
+            "Link is not valid",
+            "It was not made for this address, or not copied as a whole. Get a new one.",
+        ),
+        LinkRefused::Expired => fixed(
+            "Link has expired",
+            "Get a new one from the page of the installation, with gitpod open, or from who shared it.",
+        ),
+        LinkRefused::Used => fixed(
+            "Link was used before",
+            "Links that make you the owner work once. Get a new one from the page of the installation, or with gitpod open.",
+        ),
+        LinkRefused::Revoked => fixed(
+            "This is no longer shared",
+            "The owner ended this share, or its time is over. Ask for a new link.",
+        ),
+        LinkRefused::NotChecked => fixed(
+            "Links cannot be checked",
+            "Whether this link is good is not known right now. Try again in a moment.",
+        ),
+        LinkRefused::NotNavigated => fixed(
+            "Link was not opened",
+            "This link has to be opened in a browser, not loaded by a page.",
         ),
     }
 }

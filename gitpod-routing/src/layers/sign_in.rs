@@ -1,0 +1,317 @@
+//! Between the second and the third stage: people who come by a link.
+
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use http::header::{ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use pin_project::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::access::{CookieNames, Presented};
+use crate::host::Via;
+use crate::layers::{Located, StageFuture};
+use crate::links::{Handover, LinkError, Links, OPEN_PATH, SHARE_PATH, share_cookies};
+use crate::refusal::{LinkRefused, Refusal};
+use crate::service;
+use crate::stage::Routed;
+
+/// Applies [`SignIn`].
+#[derive(Clone, Debug)]
+pub struct SignInLayer(Option<Arc<Way>>);
+
+/// What signing in needs.
+#[derive(Debug)]
+struct Way {
+    links: Links,
+    cookies: CookieNames,
+}
+
+impl SignInLayer {
+    /// Lets people in who come by one of `links`, with cookies that `cookies` names: those
+    /// of the [`AccessPolicy`](crate::AccessPolicy) behind it.
+    #[must_use]
+    pub fn new(links: Links, cookies: CookieNames) -> Self {
+        Self(Some(Arc::new(Way { links, cookies })))
+    }
+
+    /// Lets nobody in: all requests pass as they are.
+    #[must_use]
+    pub fn without_links() -> Self {
+        Self(None)
+    }
+}
+
+impl<S> Layer<S> for SignInLayer {
+    type Service = SignIn<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SignIn {
+            inner,
+            way: self.0.clone(),
+        }
+    }
+}
+
+/// Answers the links that [`Links`] makes, and knows visitors by their cookie.
+///
+/// | request | answer |
+/// | --- | --- |
+/// | `GET /.gitpod/open?…` | 303 to the path of the link, with the owner cookie; once |
+/// | `GET /.gitpod/share?…` | 303 to `/`, with a share cookie |
+/// | the same, by `HEAD` or ahead of time (`Sec-Purpose`) | 204; the link stays good |
+/// | the same, by another method, or not to show a page | 405, 403 |
+/// | a link that is not good | 403 with [`Refusal::Link`] |
+/// | anything else | goes on; who shows the cookie of a share that stands, as its visitor |
+///
+/// No answer is stored or tells the next page where it came from. Whether a visitor may
+/// have what she asks for is up to [`Authorize`](crate::layers::Authorize).
+#[derive(Clone, Debug)]
+pub struct SignIn<S> {
+    inner: S,
+    way: Option<Arc<Way>>,
+}
+
+impl<S, B, R> Service<Routed<Located, B>> for SignIn<S>
+where
+    S: Service<Routed<Located, B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
+    R: Default + 'static,
+    S::Error: 'static,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = SignInFuture<S::Future, R, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, routed: Routed<Located, B>) -> Self::Future {
+        let Some(way) = &self.way else {
+            return SignInFuture(State::Known(StageFuture::inner(self.inner.call(routed))));
+        };
+        let link = Link::of(&routed);
+        if link.is_none() && !way.sees_visitor(&routed) {
+            return SignInFuture(State::Known(StageFuture::inner(self.inner.call(routed))));
+        }
+        let way = Arc::clone(way);
+        let unready = self.inner.clone();
+        let ready = mem::replace(&mut self.inner, unready);
+        SignInFuture(State::Waiting(match link {
+            Some(link) => {
+                let (located, request) = routed.into_parts();
+                let routed = Routed::new(located, request.map(drop));
+                Box::pin(async move {
+                    let answer = way.answer(link, &routed).await;
+                    Ok(answer.unwrap_or_else(Refusal::into_response))
+                })
+            }
+            None => Box::pin(way.go_on(ready, routed)),
+        }))
+    }
+}
+
+/// Which kind of link a request follows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Link {
+    Open,
+    Share,
+}
+
+impl Link {
+    fn of<B>(routed: &Routed<Located, B>) -> Option<Self> {
+        let own_host = routed.stage().target.via == Via::OwnHost;
+        match routed.request().uri().path() {
+            OPEN_PATH if own_host => Some(Self::Open),
+            SHARE_PATH if own_host => Some(Self::Share),
+            _ => None,
+        }
+    }
+}
+
+impl Way {
+    fn sees_visitor<B>(&self, routed: &Routed<Located, B>) -> bool {
+        let workspace = &routed.stage().target.workspace;
+        !share_cookies(routed.request().headers(), &self.cookies, workspace).is_empty()
+    }
+
+    /// Passes a request on, as that of a visitor if it is one.
+    async fn go_on<S, B, R>(
+        self: Arc<Self>,
+        mut inner: S,
+        routed: Routed<Located, B>,
+    ) -> Result<Response<R>, S::Error>
+    where
+        S: Service<Routed<Located, B>, Response = Response<R>>,
+        R: Default,
+    {
+        let (mut located, request) = routed.into_parts();
+        let headers = request.headers();
+        let tokens: Vec<Vec<u8>> = share_cookies(headers, &self.cookies, &located.target.workspace)
+            .into_iter()
+            .map(<[u8]>::to_vec)
+            .collect();
+        for token in tokens {
+            let now = SystemTime::now();
+            match self.links.visited(&token, &located.target, now).await {
+                Ok(share) => {
+                    located.visitor = Some(Arc::new(share));
+                    break;
+                }
+                Err(LinkError::Store(why)) => {
+                    tracing::warn!(error = %why, "shares cannot be checked");
+                    located.unchecked_visitor = true;
+                }
+                Err(_) => {} // of another share, or over
+            }
+        }
+        inner.call(Routed::new(located, request)).await
+    }
+
+    async fn answer<R: Default>(
+        &self,
+        link: Link,
+        routed: &Routed<Located, ()>,
+    ) -> Result<Response<R>, Refusal> {
+        let request = routed.request();
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut answer = bare(StatusCode::METHOD_NOT_ALLOWED);
+            let allowed = HeaderValue::from_static("GET, HEAD");
+            answer.headers_mut().insert(ALLOW, allowed);
+            return Ok(answer);
+        }
+        let headers = request.headers();
+        if request.method() == Method::HEAD || service::is_ahead_of_time(headers) {
+            return Ok(bare(StatusCode::NO_CONTENT));
+        }
+        if service::is_upgrade(request) || !service::may_be_navigation(headers) {
+            return Err(Refusal::Link(LinkRefused::NotNavigated));
+        }
+        let token = request.uri().query().unwrap_or_default().as_bytes();
+        let now = SystemTime::now();
+        let handed = match link {
+            Link::Open => self.open(token, routed.stage(), headers, now).await,
+            Link::Share => self.share(token, routed.stage(), now).await,
+        };
+        let (path, cookie) = handed?;
+        let mut answer = bare(StatusCode::SEE_OTHER);
+        answer.headers_mut().insert(LOCATION, path);
+        answer
+            .headers_mut()
+            .extend(cookie.map(|line| (SET_COOKIE, line)));
+        Ok(answer)
+    }
+
+    async fn open(
+        &self,
+        token: &[u8],
+        located: &Located,
+        headers: &HeaderMap,
+        now: SystemTime,
+    ) -> Result<(HeaderValue, Option<HeaderValue>), Refusal> {
+        let info = &located.info;
+        if info.owner_token.expose().is_empty() {
+            return Err(Refusal::NotRunning(info.state)); // and the link stays good
+        }
+        let path = match self.links.use_open(token, &located.target, now).await {
+            Ok(path) => path,
+            // Who goes back in history, or clicks twice, is the owner already.
+            Err(LinkError::Used | LinkError::Expired) if self.is_owner(located, headers) => {
+                return Ok((HeaderValue::from_static("/"), None));
+            }
+            Err(why) => return Err(refused(&why)),
+        };
+        let cookie = self.handover().owner(info);
+        Ok((location(path.as_str()), cookie))
+    }
+
+    async fn share(
+        &self,
+        token: &[u8],
+        located: &Located,
+        now: SystemTime,
+    ) -> Result<(HeaderValue, Option<HeaderValue>), Refusal> {
+        let visit = self.links.visit(token, &located.target, now).await;
+        let (share, token) = visit.map_err(|why| refused(&why))?;
+        let cookie = self.handover().visit(&share, &token, now);
+        Ok((location("/"), cookie))
+    }
+
+    fn is_owner(&self, located: &Located, headers: &HeaderMap) -> bool {
+        let presented = Presented::find(headers, &self.cookies, &located.info.instance);
+        presented.matches(&located.info.owner_token).is_ok()
+    }
+
+    fn handover(&self) -> Handover<'_> {
+        Handover {
+            names: &self.cookies,
+            urls: self.links.urls(),
+        }
+    }
+}
+
+fn refused(why: &LinkError) -> Refusal {
+    tracing::debug!(error = %why, "link refused");
+    Refusal::Link(match why {
+        LinkError::Expired => LinkRefused::Expired,
+        LinkError::Used => LinkRefused::Used,
+        LinkError::Revoked => LinkRefused::Revoked,
+        LinkError::Store(_) => LinkRefused::NotChecked,
+        _ => LinkRefused::Invalid,
+    })
+}
+
+/// Nothing is kept of it, and nobody behind it learns where it came from.
+fn bare<R: Default>(status: StatusCode) -> Response<R> {
+    let mut response = Response::new(R::default());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// A path of one's own as a `Location`: it is visible ASCII.
+fn location(path: &str) -> HeaderValue {
+    HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"))
+}
+
+type BoxFuture<R, E> = Pin<Box<dyn Future<Output = Result<Response<R>, E>> + Send>>;
+
+/// Response future of [`SignIn`].
+#[pin_project]
+pub struct SignInFuture<F, R, E>(#[pin] State<F, R, E>);
+
+impl<F, R, E> fmt::Debug for SignInFuture<F, R, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignInFuture").finish_non_exhaustive()
+    }
+}
+
+#[pin_project(project = StateProj)]
+enum State<F, R, E> {
+    Known(#[pin] StageFuture<F>),
+    Waiting(BoxFuture<R, E>),
+}
+
+impl<F, R, E> Future for SignInFuture<F, R, E>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Default,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().0.project() {
+            StateProj::Known(known) => known.poll(cx),
+            StateProj::Waiting(answer) => answer.as_mut().poll(cx),
+        }
+    }
+}
