@@ -17,15 +17,18 @@
 //! | [`listen`], [`serve`] | TCP or a unix socket; HTTP/1.1 and HTTP/2 with limits; requests are finished at the end |
 //! | [`tls`] | certificates that are read again when their files change, on either side of a connection |
 //! | [`dial`] | a gRPC channel over TCP, TLS or a unix socket |
-//! | [`stop`] | SIGTERM and SIGINT |
+//! | [`cli`], [`stop`] | `run CONFIG`, exit codes; SIGTERM and SIGINT |
+//! | [`state_dir`] | a directory for one process at a time |
 //!
 //! It decides nothing about workspaces.
 
+pub mod cli;
 pub mod config;
 pub mod dial;
 pub mod listen;
 pub mod log;
 pub mod ops;
 pub mod serve;
+pub mod state_dir;
 pub mod stop;
 pub mod tls;

@@ -31,14 +31,18 @@ pub enum Format {
 }
 
 /// Begins to log. `LOG_LEVEL` says what: a level, or filters as `tracing` has them
-/// (`info,gitpod_routing=debug`); `info` by default.
+/// (`info,gitpod_routing=debug`); `info` by default, `debug` if `verbose`.
 ///
 /// # Errors
 ///
 /// If `LOG_LEVEL` cannot be read, or somebody has begun to log before.
-pub fn start(format: Format) -> anyhow::Result<()> {
+pub fn start(format: Format, verbose: bool) -> anyhow::Result<()> {
     let level = std::env::var(LOG_LEVEL).unwrap_or_default();
-    let level = if level.is_empty() { "info" } else { &level };
+    let level = match (level.as_str(), verbose) {
+        ("", false) => "info",
+        ("", true) => "debug",
+        (level, _) => level,
+    };
     let filter = EnvFilter::try_new(level).with_context(|| {
         format!("{LOG_LEVEL} is {level:?}; write error, warn, info, debug or trace")
     })?;
