@@ -18,7 +18,12 @@ struct Generated {
 }
 
 /// All of the repository.
-const ALL: [Generated; 2] = [
+const ALL: [Generated; 3] = [
+    Generated {
+        proto: "gitpod/local/ssh/v1/ssh.proto",
+        dir: "bins/gitpod/src/ssh/generated",
+        secret: &[],
+    },
     Generated {
         proto: "gitpod/local/v1/workspaces.proto",
         dir: "bins/gitpod/src/generated",

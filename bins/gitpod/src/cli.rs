@@ -1,5 +1,7 @@
 //! The command line.
 
+mod ssh;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +10,11 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gitpod_lifecycle::GoDuration;
+
+pub(crate) use self::ssh::{
+    SshArgs, SshConfigArgs, SshKeyAddArgs, SshKeyArgs, SshKeyCommand, SshKeyListArgs,
+    SshKeyRemoveArgs, SshListen,
+};
 
 /// From a git repository to a running workspace at its own hostname.
 #[derive(Debug, Parser)]
@@ -36,6 +43,22 @@ pub(crate) enum Command {
     Describe(DescribeArgs),
     /// Print what a workspace's tasks print.
     Logs(LogsArgs),
+    /// Open a shell in a workspace, or run a command there.
+    #[command(after_help = "Examples:
+  gitpod ssh pink-panda-ns35kd21
+  gitpod ssh pink-panda-ns35kd21 -- make test")]
+    Ssh(SshArgs),
+    /// Say whose SSH keys open workspaces.
+    #[command(after_help = "Examples:
+  gitpod ssh-key add                   your own keys, ~/.ssh/id_*.pub
+  gitpod ssh-key add colleague.pub
+  gitpod ssh-key remove colleague@example.com")]
+    SshKey(SshKeyArgs),
+    /// Let OpenSSH and VS Code reach workspaces as hosts: ID.gitpod.
+    #[command(after_help = "Examples:
+  gitpod ssh-config --write            once; then: ssh ID.gitpod
+  gitpod ssh-config                    prints what that amounts to")]
+    SshConfig(SshConfigArgs),
     /// Stop a workspace and keep its files.
     Stop(StopArgs),
     /// Stop a workspace and remove it and its files.
@@ -89,6 +112,9 @@ pub(crate) struct UpArgs {
     /// Where to listen for HTTP; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
+    /// Where to listen for SSH; port 0 takes a free one, `off` does without.
+    #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:2200")]
+    pub(crate) ssh_listen: SshListen,
     /// Workspaces get hostnames under this one.
     #[arg(long, value_name = "NAME", default_value = "ws.localhost")]
     pub(crate) domain: String,

@@ -6,7 +6,9 @@ mod exit;
 mod gitpod_yml;
 mod local;
 mod print;
+mod private_file;
 mod repository;
+mod ssh;
 mod state_dir;
 mod up;
 mod workspaces;
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
     };
     // Logs go to standard error, so that standard output stays what was asked for.
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_env("GITPOD_LOG").unwrap_or_else(|_| "warn".into()))
+        .with_env_filter(log_filter(std::env::var("GITPOD_LOG").ok()))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
@@ -43,6 +45,19 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// What `wanted` says. Whoever wants much of us gets less of libraries, unless they are named.
+fn log_filter(wanted: Option<String>) -> EnvFilter {
+    let wanted = wanted.unwrap_or_else(|| "warn".to_owned());
+    let filter = match wanted.contains("debug") || wanted.contains("trace") {
+        true => format!("{QUIET_LIBRARIES},{wanted}"),
+        false => wanted,
+    };
+    EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"))
+}
+
+/// They tell of every frame, packet and query.
+const QUIET_LIBRARIES: &str = "h2=info,hyper_util=info,russh=info,sqlx=info,tonic=info";
 
 fn run(command: Command) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -58,6 +73,9 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::List(args) => client::list(args).await,
             Command::Describe(args) => client::describe(args).await,
             Command::Logs(args) => client::logs(args).await,
+            Command::Ssh(args) => client::ssh(args).await,
+            Command::SshKey(args) => client::ssh_key(args).await,
+            Command::SshConfig(args) => client::ssh_config(args).await,
             Command::Stop(args) => client::stop(args).await,
             Command::Delete(args) => client::delete(args).await,
             Command::Supervisor { .. } => Ok(()), // never gets here; see `main`

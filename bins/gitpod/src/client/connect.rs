@@ -13,10 +13,21 @@ use tower::service_fn;
 use crate::cli::StateDir;
 use crate::exit::{Failure, Kind};
 use crate::local::workspaces_client::WorkspacesClient;
+use crate::ssh::local::ssh_client::SshClient;
 use crate::state_dir;
 
-/// Dials the manager's socket in the state directory.
+/// What a running `up` says of workspaces.
 pub(super) async fn connect(state: &StateDir) -> Result<WorkspacesClient<Channel>, Failure> {
+    Ok(WorkspacesClient::new(channel(state).await?))
+}
+
+/// What a running `up` says of its SSH gateway.
+pub(super) async fn connect_ssh(state: &StateDir) -> Result<SshClient<Channel>, Failure> {
+    Ok(SshClient::new(channel(state).await?))
+}
+
+/// Dials the manager's socket in the state directory.
+async fn channel(state: &StateDir) -> Result<Channel, Failure> {
     let dir = state_dir::locate(state.state_dir.as_deref())?;
     let socket = dir.join(state_dir::SOCKET);
     let not_running = {
@@ -28,7 +39,7 @@ pub(super) async fn connect(state: &StateDir) -> Result<WorkspacesClient<Channel
     UnixStream::connect(probe.as_path())
         .await
         .map_err(|why| not_running(&why))?;
-    let channel = Endpoint::from_static("http://up.localhost")
+    Endpoint::from_static("http://up.localhost")
         .connect_timeout(Duration::from_secs(5))
         .connect_with_connector(service_fn(move |_: Uri| {
             let socket = socket.clone();
@@ -38,8 +49,7 @@ pub(super) async fn connect(state: &StateDir) -> Result<WorkspacesClient<Channel
             }
         }))
         .await
-        .map_err(|why| not_running(&why))?;
-    Ok(WorkspacesClient::new(channel))
+        .map_err(|why| not_running(&why))
 }
 
 fn not_running(socket: &Path, cause: &(dyn std::error::Error + 'static)) -> Failure {

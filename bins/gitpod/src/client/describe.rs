@@ -41,6 +41,7 @@ fn write_text(out: &mut dyn Write, answer: &DescribeResponse) -> io::Result<()> 
     line("phase", &workspace.phase)?;
     line("failure", &workspace.failure)?;
     line("url", &workspace.url)?;
+    line("ssh", &workspace.ssh)?;
     line("alive because", &answer.alive_because)?;
     line("stops at", &answer.stops_at)?;
     line("last activity", &answer.last_activity)?;

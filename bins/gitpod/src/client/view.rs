@@ -11,6 +11,9 @@ pub(crate) struct WorkspaceView {
     instance_id: String,
     phase: String,
     url: String,
+    /// What to type to get a shell in it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    ssh: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner_token: Option<String>,
     ports: Vec<PortView>,
@@ -48,6 +51,7 @@ impl From<Workspace> for WorkspaceView {
             instance_id: from.instance_id,
             phase: from.phase,
             url: from.url,
+            ssh: from.ssh,
             owner_token: Some(from.owner_token),
             ports: from.ports.into_iter().map(PortView::from).collect(),
             repository: from.repository,

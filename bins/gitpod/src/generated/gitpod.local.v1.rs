@@ -96,6 +96,9 @@ pub struct Workspace {
     /// What its `.gitpod.yml` says and this system does not do. Not told by `List`.
     #[prost(string, repeated, tag = "11")]
     pub config_ignored: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What to type to get a shell in it; empty where SSH is switched off.
+    #[prost(string, tag = "12")]
+    pub ssh: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Port {

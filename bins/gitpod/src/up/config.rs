@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gitpod_routing::HostPattern;
 
-use crate::cli::{Checkout, Format, Network, UpArgs};
+use crate::cli::{Checkout, Format, Network, SshListen, UpArgs};
 use crate::exit::{Failure, Kind};
 use crate::{repository, state_dir};
 
@@ -15,6 +15,7 @@ use crate::{repository, state_dir};
 pub(crate) struct Config {
     pub(crate) first: Option<First>,
     pub(crate) listen: SocketAddr,
+    pub(crate) ssh_listen: SshListen,
     pub(crate) domain: String,
     pub(crate) hosts: HostPattern,
     pub(crate) timeout: Duration,
@@ -70,6 +71,7 @@ impl TryFrom<UpArgs> for Config {
         Ok(Self {
             first,
             listen: args.listen,
+            ssh_listen: args.ssh_listen,
             domain: args.domain.to_ascii_lowercase(),
             hosts,
             timeout: args.timeout,

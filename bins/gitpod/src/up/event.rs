@@ -14,6 +14,7 @@ use crate::client::WorkspaceView;
 use crate::exit::Failure;
 use crate::local::{self, event::Kind};
 use crate::print;
+use crate::ssh::Endpoint;
 use crate::workspaces::Workspaces;
 
 /// One line of `up -o json`.
@@ -23,6 +24,8 @@ enum Line<'a> {
     /// The first: everything listens.
     Ready {
         http: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ssh: Option<String>,
         domain: &'a str,
         state_dir: &'a Path,
         pid: u32,
@@ -42,16 +45,25 @@ enum Line<'a> {
     },
 }
 
+/// Where everything listens.
+#[derive(Debug)]
+pub(super) struct Addresses {
+    pub(super) http: SocketAddr,
+    /// Absent where SSH is switched off.
+    pub(super) ssh: Option<SocketAddr>,
+}
+
 /// Prints that everything listens.
 pub(super) fn ready(
     output: Format,
-    http: SocketAddr,
+    at: &Addresses,
     domain: &str,
     state_dir: &Path,
 ) -> Result<(), Failure> {
     match output {
         Format::Json => print::json(&Line::Ready {
-            http: http.to_string(),
+            http: at.http.to_string(),
+            ssh: at.ssh.map(|ssh| ssh.to_string()),
             domain,
             state_dir,
             pid: std::process::id(),
@@ -60,8 +72,12 @@ pub(super) fn ready(
             writeln!(
                 out,
                 "gitpod is up: http://<workspace>.{domain}:{}/",
-                http.port()
+                at.http.port()
             )?;
+            if let Some(ssh) = at.ssh {
+                let line = Endpoint::new(ssh).command_line("<workspace>");
+                writeln!(out, "a shell in one: gitpod ssh <workspace>, or {line}")?;
+            }
             writeln!(
                 out,
                 "local processes are not isolated from each other or from you: run only what you trust"

@@ -7,6 +7,7 @@ mod event;
 mod network;
 mod serve;
 mod source;
+mod ssh;
 mod wire;
 
 use futures_util::future;
@@ -14,6 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::config::Config;
+use self::event::Addresses;
+use self::ssh::Ssh;
 use self::wire::System;
 use crate::exit::Failure;
 use crate::print;
@@ -24,17 +27,23 @@ use crate::workspaces::{Definition, Workspaces};
 pub(crate) async fn up(config: Config) -> Result<(), Failure> {
     serve::raise_descriptor_limit();
     // Everything that can be refused is refused before anything is made.
+    Ssh::check(&config.state_dir)?;
     let listener = serve::bind(config.listen).await?;
+    let ssh = ssh::bind(config.ssh_listen).await?;
     let held = HeldStateDir::hold(config.state_dir.clone())?;
-    let address = listener
-        .local_addr()
-        .map_err(|why| Failure::failed("cannot tell the address").because(&why))?;
-    let system = System::open(&config, &held, address).await?;
+    let ssh = Ssh::open(held.path(), ssh)?;
+    let addresses = Addresses {
+        http: listener
+            .local_addr()
+            .map_err(|why| Failure::failed("cannot tell the address").because(&why))?,
+        ssh: ssh.address(),
+    };
+    let system = System::open(&config, &held, addresses.http, ssh).await?;
     let end = ended()?;
 
     let workspaces = system.workspaces.clone();
     let events = workspaces.watch();
-    event::ready(config.output, address, &config.domain, held.path())?;
+    event::ready(config.output, &addresses, &config.domain, held.path())?;
     let all_told = CancellationToken::new();
     let printer = event::print_all(config.output, workspaces.clone(), events, all_told.clone());
     let printer = tokio::spawn(printer);

@@ -24,9 +24,11 @@ use super::content::DescribedContent;
 use super::network;
 use super::serve;
 use super::source::ManagerSource;
+use super::ssh::Ssh;
 use crate::cli::Network;
 use crate::exit::Failure;
 use crate::local::workspaces_server::WorkspacesServer;
+use crate::ssh::local::ssh_server::SshServer;
 use crate::state_dir::{DATABASE, HeldStateDir};
 use crate::workspaces::{self, CLUSTER, Workspaces};
 
@@ -37,6 +39,7 @@ pub(super) struct System {
     store: SqliteStore,
     proxy: WorkspaceProxy,
     socket: UnixListener,
+    ssh: Ssh,
     /// Bridge and relay, which end last: they have to see every stop.
     accounting: JoinSet<()>,
     end_of_accounting: CancellationToken,
@@ -48,16 +51,23 @@ impl System {
         config: &Config,
         held: &HeldStateDir,
         address: SocketAddr,
+        ssh: Ssh,
     ) -> Result<Self, Failure> {
         let store = open_store(held).await?;
         let urls = Urls::new(&config.domain, address.port())?;
         let layout = Layout::new(held.path());
-        let cluster = ProcessCluster::new(process_settings(config, &layout, &urls));
+        let cluster = ProcessCluster::new(ssh.let_in(process_settings(config, &layout, &urls)));
         network::settle(config.network, &cluster).await?;
         let connector = LocalConnector::new(cluster.clone());
         let manager = open_manager(config, &layout, cluster.clone(), &urls).await?;
         let routes = MemoryProvider::new();
-        let workspaces = Workspaces::new(manager.clone(), store.clone(), routes.clone(), cluster);
+        let workspaces = Workspaces::new(
+            manager.clone(),
+            store.clone(),
+            routes.clone(),
+            cluster,
+            ssh.endpoint(),
+        );
         workspaces
             .settle_orphans()
             .await
@@ -89,10 +99,13 @@ impl System {
             store,
             proxy,
             socket,
+            ssh,
             accounting: JoinSet::new(),
             end_of_accounting: CancellationToken::new(),
         };
         system.account();
+        let workspaces = system.workspaces.clone();
+        system.ssh.keep_config(workspaces, held.path());
         Ok(system)
     }
 
@@ -128,6 +141,7 @@ impl System {
         let no_commands = CancellationToken::new();
         let commands = Server::builder()
             .add_service(WorkspacesServer::new(self.workspaces.clone()))
+            .add_service(SshServer::new(self.ssh.service()))
             .add_service(WorkspaceManagerService::new(self.manager.clone()))
             .serve_with_incoming_shutdown(
                 UnixListenerStream::new(self.socket),

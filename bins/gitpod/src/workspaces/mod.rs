@@ -28,12 +28,13 @@ use gitpod_bridge::{SqliteStore, WorkspaceRecord, WorkspaceStore};
 use gitpod_lifecycle::process::{Layout, ProcessCluster};
 use gitpod_lifecycle::{GitSource, Manager, WorkspaceName};
 use gitpod_routing::{MemoryProvider, WorkspaceId};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch as change};
 
 pub(crate) use self::definition::Definition;
 pub(crate) use self::error::WorkspaceError;
 use self::turn::Turns;
 pub(crate) use self::watch::{announce, follow_manager};
+use crate::ssh::Endpoint;
 use crate::{gitpod_yml, local};
 
 /// Name of this installation's only cluster, in the store.
@@ -54,6 +55,10 @@ struct Shared {
     cluster: ProcessCluster,
     events: broadcast::Sender<local::Event>,
     turns: Turns,
+    /// Tells whenever a workspace was made or removed.
+    roster: change::Sender<()>,
+    /// Where the SSH gateway is, if there is one.
+    ssh: Option<Endpoint>,
 }
 
 /// How many events a watcher may fall behind before it is told to look anew.
@@ -65,6 +70,7 @@ impl Workspaces {
         store: SqliteStore,
         routes: MemoryProvider,
         cluster: ProcessCluster,
+        ssh: Option<Endpoint>,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -74,8 +80,15 @@ impl Workspaces {
                 cluster,
                 events: broadcast::Sender::new(EVENTS),
                 turns: Turns::default(),
+                roster: change::Sender::new(()),
+                ssh,
             }),
         }
+    }
+
+    /// Changes whenever a workspace is made or removed.
+    pub(crate) fn roster(&self) -> change::Receiver<()> {
+        self.shared.roster.subscribe()
     }
 
     /// What happens from now on.
@@ -148,6 +161,9 @@ impl Workspaces {
 
     async fn view(&self, record: &WorkspaceRecord) -> local::Workspace {
         let mut workspace = view::workspace(record, self.shared.manager.settings());
+        if let Some(ssh) = self.shared.ssh {
+            workspace.ssh = ssh.command_line(&workspace.id);
+        }
         if let Some(row) = record.latest.as_ref().filter(|row| !row.is_stopped())
             && let Ok(described) = self.shared.manager.describe(&row.id).await
         {

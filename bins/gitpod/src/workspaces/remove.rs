@@ -36,6 +36,7 @@ impl Workspaces {
         // Whoever follows it hears of the end, which its row will tell nobody any more.
         self.send_workspace(id).await;
         self.shared.store.delete_workspace(id).await?;
+        self.shared.roster.send_replace(());
         self.shared.routes.remove(id);
         Ok(())
     }

@@ -26,6 +26,7 @@ impl Workspaces {
             .with_definition(definition.to_json());
         let _turn = self.shared.turns.wait(&id).await;
         self.shared.store.create_workspace(new).await?;
+        self.shared.roster.send_replace(());
         let instance = self.run(&id, &definition).await?;
         Ok((id, instance))
     }

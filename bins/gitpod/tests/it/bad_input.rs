@@ -83,7 +83,8 @@ fn missing_repository_and_branch_exit_with_1_and_leave_nothing_running() {
 fn second_up_on_one_state_directory_is_refused_and_the_first_goes_on() {
     let up = Up::new();
     let second = gitpod()
-        .args(["up", "--listen", "127.0.0.1:0", "--state-dir"])
+        .args(["up", "--listen", "127.0.0.1:0"])
+        .args(["--ssh-listen", "127.0.0.1:0", "--state-dir"])
         .arg(up.state_dir())
         .output()
         .unwrap();
@@ -167,7 +168,8 @@ fn link_in_the_place_of_the_lock_is_not_followed() {
     std::fs::create_dir(&state).unwrap();
     std::os::unix::fs::symlink(&victim, state.join("lock")).unwrap();
     let output = gitpod()
-        .args(["up", "--listen", "127.0.0.1:0", "--state-dir"])
+        .args(["up", "--listen", "127.0.0.1:0"])
+        .args(["--ssh-listen", "127.0.0.1:0", "--state-dir"])
         .arg(&state)
         .output()
         .unwrap();

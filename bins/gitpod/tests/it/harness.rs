@@ -48,6 +48,8 @@ impl Up {
                 "up",
                 "--listen",
                 "127.0.0.1:0",
+                "--ssh-listen",
+                "127.0.0.1:0",
                 "-o",
                 "json",
                 "--ide",
