@@ -66,6 +66,8 @@ impl Up {
                 ".",
                 "--listen",
                 "127.0.0.1:0",
+                "--ssh-listen",
+                "127.0.0.1:0",
                 "-o",
                 "json",
                 "--state-dir",

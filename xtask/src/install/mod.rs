@@ -32,7 +32,7 @@ const COMPILER_OF_FUZZING: Need = Need {
 };
 
 /// Nothing is listed that no test uses: databases come with the tests that need them.
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 10] = [
     Need {
         purpose: "clones repositories",
         packages: &["git"],
@@ -68,6 +68,21 @@ const NEEDS: [Need; 7] = [
         packages: &["chromium", "chromium-driver"],
         present: || which("chromium").is_some() && which("chromedriver").is_some(),
     },
+    Need {
+        purpose: "ssh, scp, sftp and ssh-keyscan; the server to jump over",
+        packages: &["openssh-client", "openssh-server"],
+        present: || which("ssh").is_some() && std::path::Path::new("/usr/sbin/sshd").exists(),
+    },
+    Need {
+        purpose: "PuTTY: another client of SSH",
+        packages: &["putty-tools"],
+        present: || which("plink").is_some() && which("pscp").is_some(),
+    },
+    Need {
+        purpose: "copies files over SSH; sockets of all kinds",
+        packages: &["rsync", "socat"],
+        present: || which("rsync").is_some() && which("socat").is_some(),
+    },
 ];
 
 /// Makes everything available, or says what is missing and how to get it.
@@ -75,9 +90,11 @@ pub(crate) fn provide() -> anyhow::Result<Provided> {
     from_system(&NEEDS)?;
     let jupyter = python::jupyterlab()?;
     let modules = node::modules()?;
+    let ssh_clients = python::ssh_clients()?;
     Ok(Provided(vec![
         ("GITPOD_TEST_JUPYTER", PathBuf::into_os_string(jupyter)),
         ("GITPOD_TEST_NODE_MODULES", modules.into_os_string()),
+        ("GITPOD_TEST_SSH_CLIENTS", ssh_clients.into_os_string()),
         // A test that lacks something fails, rather than to pass for nothing.
         ("GITPOD_TEST_REQUIRE", "1".into()),
     ]))

@@ -1,4 +1,4 @@
-//! JupyterLab from PyPI, in an environment of its own.
+//! Programs from PyPI, in environments of their own.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,19 +15,41 @@ pub(super) fn is_present() -> bool {
     output_of(Command::new("python3").args(["-c", "import venv, ensurepip"])).is_some()
 }
 
-/// Path of the program `jupyter`.
-pub(super) fn jupyterlab() -> anyhow::Result<PathBuf> {
-    let folder = cache::filled(&format!("jupyterlab-{JUPYTERLAB}"), |folder| {
-        eprintln!(
-            "installing jupyterlab {JUPYTERLAB} from PyPI into {}",
-            folder.display()
-        );
+/// Clients of SSH, and a program that judges servers.
+const SSH_CLIENTS: [&str; 3] = ["paramiko==5.1.0", "asyncssh==2.24.1", "ssh-audit==3.9.0"];
+
+/// Folder with their `python` and `ssh-audit`.
+pub(super) fn ssh_clients() -> anyhow::Result<PathBuf> {
+    let name = SSH_CLIENTS.join("-").replace("==", "-");
+    let programs = environment(&name, &SSH_CLIENTS)?.join("bin");
+    let check =
+        output_of(Command::new(programs.join("python")).args(["-c", "import paramiko, asyncssh"]));
+    check.with_context(|| {
+        format!(
+            "{} does not run any more; remove the folder above it and try again",
+            programs.display()
+        )
+    })?;
+    Ok(programs)
+}
+
+/// An environment of the name `name` in the cache, with `packages` in it.
+fn environment(name: &str, packages: &[&str]) -> anyhow::Result<PathBuf> {
+    cache::filled(name, |folder| {
+        let all = packages.join(", ");
+        eprintln!("installing {all} from PyPI into {}", folder.display());
         run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
         run(Command::new(folder.join("bin/pip"))
             .args(["install", "--quiet", "--disable-pip-version-check", "--no-input"])
-            .arg(format!("jupyterlab=={JUPYTERLAB}")))
-        .context("pip could not install JupyterLab; is this machine online? A mirror can be set with PIP_INDEX_URL")
-    })?;
+            .args(packages))
+        .with_context(|| format!("pip could not install {all}; is this machine online? A mirror can be set with PIP_INDEX_URL"))
+    })
+}
+
+/// Path of the program `jupyter`.
+pub(super) fn jupyterlab() -> anyhow::Result<PathBuf> {
+    let package = format!("jupyterlab=={JUPYTERLAB}");
+    let folder = environment(&format!("jupyterlab-{JUPYTERLAB}"), &[&package])?;
     let jupyter = folder.join("bin/jupyter");
     let version = output_of(Command::new(&jupyter).args(["lab", "--version"]));
     version.with_context(|| {
