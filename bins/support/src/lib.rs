@@ -31,4 +31,6 @@ pub mod ops;
 pub mod serve;
 pub mod state_dir;
 pub mod stop;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tls;

@@ -1,18 +1,17 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
-use super::MOST_HELD_BYTES;
+use super::flow::{Flow, Held};
 
 /// What a client sends to one channel, on its way to what reads it there. It ends when the [`Inlet`] is dropped.
-pub(super) fn inbound() -> (Inlet, Outlet) {
+pub(super) fn inbound(flow: &Arc<Flow>) -> (Inlet, Outlet) {
     let (sender, queue) = mpsc::unbounded_channel();
-    let held = Arc::new(Held::default());
+    let held = Arc::new(Held::new(Arc::clone(flow)));
     let inlet = Inlet {
         queue: sender,
-        held: Arc::clone(&held),
+        held: Arc::downgrade(&held),
     };
     let outlet = Outlet {
         queue,
@@ -22,10 +21,10 @@ pub(super) fn inbound() -> (Inlet, Outlet) {
     (inlet, outlet)
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Inlet {
     queue: mpsc::UnboundedSender<Bytes>,
-    held: Arc<Held>,
+    held: std::sync::Weak<Held>,
 }
 
 #[derive(Debug)]
@@ -36,30 +35,12 @@ pub(super) struct Outlet {
     last: usize,
 }
 
-#[derive(Debug, Default)]
-struct Held {
-    bytes: AtomicUsize,
-    less: Notify,
-}
-
 impl Inlet {
     /// Hands `data` on. What nobody reads any more is dropped.
-    pub(super) fn push(&self, data: &[u8]) {
-        self.held.bytes.fetch_add(data.len(), Ordering::Relaxed);
-        let _ = self.queue.send(Bytes::copy_from_slice(data));
-    }
-
-    /// Waits until there is room for more, or nobody reads any more.
-    pub(super) async fn room(&self) {
-        loop {
-            let less = self.held.less.notified();
-            if self.held.bytes.load(Ordering::Relaxed) <= MOST_HELD_BYTES {
-                return;
-            }
-            tokio::select! {
-                () = less => {}
-                () = self.queue.closed() => return,
-            }
+    pub(super) fn push(&self, data: Bytes) {
+        if let Some(held) = self.held.upgrade() {
+            held.add(data.len());
+            let _ = self.queue.send(data);
         }
     }
 }
@@ -67,9 +48,7 @@ impl Inlet {
 impl Outlet {
     /// The next piece; `None` after the last.
     pub(super) async fn next(&mut self) -> Option<Bytes> {
-        self.held.bytes.fetch_sub(self.last, Ordering::Relaxed);
-        self.last = 0;
-        self.held.less.notify_one();
+        self.held.remove(std::mem::take(&mut self.last));
         let piece = self.queue.recv().await?;
         self.last = piece.len();
         Some(piece)

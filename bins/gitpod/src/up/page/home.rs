@@ -1,0 +1,173 @@
+//! The page itself, and how one gets in and out.
+
+use askama::Template;
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::refusal::{self, Refusal};
+use super::session::SESSION;
+use super::{Page, guard};
+
+/// The page. What changes is filled in by its script from the events.
+#[derive(Template)]
+#[template(path = "home.html")]
+struct Home<'a> {
+    domain: &'a str,
+    version: &'a str,
+}
+
+/// What somebody sees who is not signed in.
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+struct SignedOut {
+    expired: bool,
+}
+
+/// What somebody sees for a moment who came from elsewhere.
+#[derive(Template)]
+#[template(path = "come_again.html")]
+struct ComeAgain<'a> {
+    path: &'a str,
+}
+
+pub(super) async fn home(State(page): State<Page>) -> Response {
+    let home = Home {
+        domain: &page.shared.domain,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    drawn(StatusCode::OK, &home)
+}
+
+pub(super) fn signed_out(status: StatusCode) -> Response {
+    drawn(status, &SignedOut { expired: false })
+}
+
+/// The path stays on this host: one that a browser could read otherwise leads to the page.
+pub(super) fn come_again(uri: &Uri) -> Response {
+    let path = Some(uri.path()).filter(|path| !path.starts_with("//") && !path.contains('\\'));
+    let again = ComeAgain {
+        path: path.unwrap_or("/"),
+    };
+    drawn(StatusCode::OK, &again)
+}
+
+fn drawn(status: StatusCode, template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => (status, axum::response::Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the page cannot be drawn");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct SignIn {
+    #[serde(default)]
+    once: String,
+}
+
+/// Turns a link that is good for once into a session.
+///
+/// A browser that only fetches ahead, or a frame, does not use it up.
+pub(super) async fn sign_in(
+    State(page): State<Page>,
+    headers: HeaderMap,
+    Query(SignIn { once }): Query<SignIn>,
+) -> Response {
+    let ahead = ["sec-purpose", "purpose"]
+        .iter()
+        .any(|name| headers.contains_key(*name));
+    if ahead || !guard::is_whole_page(&headers) {
+        return signed_out(StatusCode::FORBIDDEN);
+    }
+    match page.shared.sessions.accept(&once) {
+        Ok(Some(secret)) => {
+            let cookie = page.cookie(&secret, SESSION.as_secs());
+            ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
+        }
+        // The link was opened twice.
+        Ok(None) if page.session_of(&headers).is_some() => Redirect::to("/").into_response(),
+        Ok(None) => drawn(StatusCode::UNAUTHORIZED, &SignedOut { expired: true }),
+        Err(why) => {
+            tracing::warn!(%why, "sessions of the page cannot be kept");
+            Refusal::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "who is signed in cannot be written down",
+                "free some space in the state directory",
+            )
+            .into_response()
+        }
+    }
+}
+
+pub(super) async fn sign_out(
+    State(page): State<Page>,
+    headers: HeaderMap,
+) -> (HeaderMap, Json<Value>) {
+    if let Some(secret) = page.session_of(&headers)
+        && let Err(why) = page.shared.sessions.end(&secret)
+    {
+        tracing::warn!(%why, "that somebody signed out is not written down");
+    }
+    let mut answer = HeaderMap::new();
+    if let Ok(cookie) = HeaderValue::from_str(&page.cookie("", 0)) {
+        answer.insert(header::SET_COOKIE, cookie);
+    }
+    (answer, Json(json!({})))
+}
+
+impl Page {
+    /// The secret of the session that a request brings.
+    pub(super) fn session_of(&self, headers: &HeaderMap) -> Option<String> {
+        let wanted = self.cookie_name();
+        let lines = headers.get_all(header::COOKIE).iter();
+        lines
+            .filter_map(|line| line.to_str().ok())
+            .flat_map(|line| line.split(';'))
+            .filter_map(|cookie| cookie.trim().split_once('='))
+            .filter(|(name, _)| *name == wanted)
+            .map(|(_, value)| value)
+            .find(|secret| self.shared.sessions.is_signed_in(secret))
+            .map(str::to_owned)
+    }
+
+    /// With the port in it, as cookies of a host are the same for all its ports.
+    fn cookie_name(&self) -> String {
+        format!("gitpod_page_{}", self.shared.port)
+    }
+
+    /// Without `Secure`, and therefore without the prefix `__Host-`: this is plain HTTP,
+    /// where browsers do not take such cookies, not even all of them on localhost.
+    fn cookie(&self, secret: &str, seconds: u64) -> String {
+        let name = self.cookie_name();
+        format!("{name}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}")
+    }
+}
+
+pub(super) async fn asset(Path(name): Path<String>) -> Response {
+    let Some((_, kind, text)) = ASSETS.iter().find(|(known, ..)| *known == name) else {
+        return refusal::nothing_here().await.into_response();
+    };
+    let headers: [(HeaderName, &str); 2] = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, *text).into_response()
+}
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const ASSETS: [(&str, &str, &str); 8] = [
+    ("style.css", "text/css; charset=utf-8", include_str!("../../../static/style.css")),
+    ("app.js", SCRIPT, include_str!("../../../static/app.js")),
+    ("api.js", SCRIPT, include_str!("../../../static/api.js")),
+    ("card.js", SCRIPT, include_str!("../../../static/card.js")),
+    ("dialog.js", SCRIPT, include_str!("../../../static/dialog.js")),
+    ("dom.js", SCRIPT, include_str!("../../../static/dom.js")),
+    ("logs.js", SCRIPT, include_str!("../../../static/logs.js")),
+    ("ports.js", SCRIPT, include_str!("../../../static/ports.js")),
+];

@@ -1,0 +1,175 @@
+//! Shares that outlive `up`, in a file.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use gitpod_routing::{
+    Changes, MemoryShares, Share, ShareId, ShareScope, ShareStore, ShareStoreError, WorkspaceId,
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use crate::exit::Failure;
+use crate::private_file;
+
+/// A [`MemoryShares`] that is written down with each change, whole.
+///
+/// The file holds no secret: a link needs a signature, too.
+#[derive(Debug)]
+pub(super) struct FileShares {
+    file: PathBuf,
+    shares: MemoryShares,
+    /// All that are known, in the order they were made. Held while the file is written.
+    kept: Mutex<Vec<Kept>>,
+}
+
+/// A share as it is written down.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Kept {
+    id: String,
+    workspace: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    created_at: u64,
+    expires_at: u64,
+}
+
+impl FileShares {
+    /// With what was kept in `file`.
+    pub(super) async fn open(file: PathBuf) -> Result<Self, Failure> {
+        let text = private_file::read(&file)?.unwrap_or_else(|| "[]".to_owned());
+        let kept: Vec<Kept> = serde_json::from_str(&text).map_err(|why| {
+            Failure::failed(format!("cannot read the shares in {}", file.display()))
+                .because(&why)
+                .fix("mend the file, or remove it: then nothing is shared any more")
+        })?;
+        let now = SystemTime::now();
+        let shares = MemoryShares::new();
+        let standing = |kept: &Kept| kept.share().filter(|share| share.is_valid_at(now));
+        let kept: Vec<Kept> = kept.into_iter().filter(|kept| standing(kept).is_some()).collect();
+        for share in kept.iter().filter_map(Kept::share) {
+            let added = shares.add(share).await;
+            added.map_err(|why| Failure::failed("cannot remember shares").because(&why))?;
+        }
+        Ok(Self {
+            file,
+            shares,
+            kept: Mutex::new(kept),
+        })
+    }
+
+    fn write(&self, kept: &[Kept]) -> Result<(), ShareStoreError> {
+        let text = serde_json::to_string(kept).map_err(|why| ShareStoreError(why.into()))?;
+        private_file::replace(&self.file, &text).map_err(|why| ShareStoreError(why.into()))
+    }
+}
+
+#[async_trait]
+impl ShareStore for FileShares {
+    async fn add(&self, share: Share) -> Result<(), ShareStoreError> {
+        let mut kept = self.kept.lock().await;
+        let now = seconds(SystemTime::now());
+        let mut next: Vec<Kept> = kept.iter().filter(|kept| now < kept.expires_at).cloned().collect();
+        next.push(Kept::of(&share));
+        self.write(&next)?;
+        *kept = next;
+        self.shares.add(share).await
+    }
+
+    async fn find(&self, id: ShareId) -> Result<Option<Share>, ShareStoreError> {
+        self.shares.find(id).await
+    }
+
+    async fn of_workspace(&self, workspace: &WorkspaceId) -> Result<Vec<Share>, ShareStoreError> {
+        self.shares.of_workspace(workspace).await
+    }
+
+    /// It opens nothing any more in any case; an error says that it may again after a restart.
+    async fn remove(&self, id: ShareId) -> Result<(), ShareStoreError> {
+        let mut kept = self.kept.lock().await;
+        self.shares.remove(id).await?;
+        kept.retain(|kept| kept.id != id.to_string());
+        self.write(&kept)
+    }
+
+    fn changes(&self) -> Option<Changes> {
+        self.shares.changes()
+    }
+}
+
+impl Kept {
+    fn of(share: &Share) -> Self {
+        Self {
+            id: share.id.to_string(),
+            workspace: share.workspace.to_string(),
+            port: match share.scope {
+                ShareScope::Port(port) => Some(port),
+                _ => None,
+            },
+            created_at: seconds(share.created_at),
+            expires_at: seconds(share.expires_at),
+        }
+    }
+
+    fn share(&self) -> Option<Share> {
+        let at = |seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+        let share = Share::new(
+            self.id.parse().ok()?,
+            self.workspace.parse().ok()?,
+            at(self.created_at)?,
+            at(self.expires_at)?,
+        );
+        Some(match self.port {
+            Some(port) => share.with_scope(ShareScope::Port(port)),
+            None => share,
+        })
+    }
+}
+
+fn seconds(at: SystemTime) -> u64 {
+    at.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn share(number: u128, lasts: u64) -> Share {
+        let id = "pink-panda-ns35kd21".parse().unwrap();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds(SystemTime::now()));
+        let until = now + Duration::from_secs(lasts);
+        Share::new(ShareId::from_u128(number), id, now, until).with_scope(ShareScope::Port(3000))
+    }
+
+    #[tokio::test]
+    async fn shares_outlive_the_process_and_their_end_does_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shares.json");
+        let first = FileShares::open(path.clone()).await.unwrap();
+        for number in [1, 2] {
+            first.add(share(number, 60)).await.unwrap();
+        }
+        first.add(share(3, 0)).await.unwrap();
+        first.remove(ShareId::from_u128(2)).await.unwrap();
+
+        let second = FileShares::open(path).await.unwrap();
+        let found = second.find(ShareId::from_u128(1)).await.unwrap();
+        assert_eq!(found, Some(share(1, 60)));
+        for gone in [2, 3] {
+            assert_eq!(second.find(ShareId::from_u128(gone)).await.unwrap(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn share_that_cannot_be_written_down_does_not_stand() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shares.json");
+        let shares = FileShares::open(path).await.unwrap();
+        std::fs::create_dir(dir.path().join("shares.new")).unwrap(); // in the way
+        assert!(shares.add(share(1, 60)).await.is_err());
+        assert_eq!(shares.find(ShareId::from_u128(1)).await.unwrap(), None);
+    }
+}

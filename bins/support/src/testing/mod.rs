@@ -1,0 +1,21 @@
+//! For tests: real programs, and what users do with them.
+//!
+//! Everything here panics when it does not go as it should, with what the programs have logged.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "tests only"
+)]
+
+mod authority;
+mod manager;
+mod program;
+mod request;
+
+pub use self::authority::Authority;
+pub use self::manager::{ManagerClient, Started, repository, start_request};
+pub use self::program::{PATIENCE, Program, binary, wait_until};
+pub use self::request::{Answer, https_request, request};
