@@ -76,6 +76,14 @@ pub trait ShareStore: fmt::Debug + Send + Sync + 'static {
 #[non_exhaustive]
 pub struct ShareStoreError(#[source] pub BoxError);
 
+impl ShareStoreError {
+    /// It failed because of `why`.
+    #[must_use]
+    pub fn new(why: impl Into<BoxError>) -> Self {
+        Self(why.into())
+    }
+}
+
 /// A [`ShareStore`] in memory. Clones share everything.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryShares(Arc<Shares>);
