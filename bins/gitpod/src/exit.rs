@@ -64,6 +64,19 @@ impl Failure {
         self
     }
 
+    /// Without the remedy, in one line.
+    pub(crate) fn what_and_why(&self) -> String {
+        match &self.why {
+            Some(why) => format!("{}: {why}", self.what),
+            None => self.what.clone(),
+        }
+    }
+
+    /// What to do about it; empty if nothing is known.
+    pub(crate) fn remedy(&self) -> &str {
+        self.fix.as_deref().unwrap_or_default()
+    }
+
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self.kind {
             Kind::Failed => 1,

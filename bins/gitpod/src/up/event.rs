@@ -9,6 +9,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+use super::page::Page;
 use crate::cli::Format;
 use crate::client::WorkspaceView;
 use crate::exit::Failure;
@@ -26,6 +27,8 @@ enum Line<'a> {
         http: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         ssh: Option<String>,
+        /// Of all workspaces. Nobody is signed in by it.
+        page: String,
         domain: &'a str,
         state_dir: &'a Path,
         pid: u32,
@@ -57,13 +60,15 @@ pub(super) struct Addresses {
 pub(super) fn ready(
     output: Format,
     at: &Addresses,
-    domain: &str,
+    page: &Page,
     state_dir: &Path,
 ) -> Result<(), Failure> {
+    let domain = page.domain();
     match output {
         Format::Json => print::json(&Line::Ready {
             http: at.http.to_string(),
             ssh: at.ssh.map(|ssh| ssh.to_string()),
+            page: page.url(),
             domain,
             state_dir,
             pid: std::process::id(),
@@ -74,6 +79,8 @@ pub(super) fn ready(
                 "gitpod is up: http://<workspace>.{domain}:{}/",
                 at.http.port()
             )?;
+            // For people only: what scripts print is kept in logs.
+            writeln!(out, "your workspaces: {}", page.sign_in_link()?)?;
             if let Some(ssh) = at.ssh {
                 let line = Endpoint::new(ssh).command_line("<workspace>");
                 writeln!(out, "a shell in one: gitpod ssh <workspace>, or {line}")?;

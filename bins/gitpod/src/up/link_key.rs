@@ -35,7 +35,11 @@ pub(super) fn read_or_make(file: &Path) -> Result<SigningKey, Failure> {
 fn from_hex(text: &str) -> Option<[u8; 32]> {
     let digits: Option<Vec<u8>> = text
         .chars()
-        .map(|digit| digit.to_digit(16).and_then(|value| u8::try_from(value).ok()))
+        .map(|digit| {
+            digit
+                .to_digit(16)
+                .and_then(|value| u8::try_from(value).ok())
+        })
         .collect();
     let bytes: Vec<u8> = digits?
         .chunks_exact(2)

@@ -4,8 +4,11 @@ mod activity;
 mod config;
 mod content;
 mod event;
+mod link_key;
 mod network;
+mod page;
 mod serve;
+mod shares;
 mod source;
 mod ssh;
 mod wire;
@@ -43,7 +46,7 @@ pub(crate) async fn up(config: Config) -> Result<(), Failure> {
 
     let workspaces = system.workspaces.clone();
     let events = workspaces.watch();
-    event::ready(config.output, &addresses, &config.domain, held.path())?;
+    event::ready(config.output, &addresses, &system.page, held.path())?;
     let all_told = CancellationToken::new();
     let printer = event::print_all(config.output, workspaces.clone(), events, all_told.clone());
     let printer = tokio::spawn(printer);

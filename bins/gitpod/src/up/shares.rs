@@ -47,7 +47,10 @@ impl FileShares {
         let now = SystemTime::now();
         let shares = MemoryShares::new();
         let standing = |kept: &Kept| kept.share().filter(|share| share.is_valid_at(now));
-        let kept: Vec<Kept> = kept.into_iter().filter(|kept| standing(kept).is_some()).collect();
+        let kept: Vec<Kept> = kept
+            .into_iter()
+            .filter(|kept| standing(kept).is_some())
+            .collect();
         for share in kept.iter().filter_map(Kept::share) {
             let added = shares.add(share).await;
             added.map_err(|why| Failure::failed("cannot remember shares").because(&why))?;
@@ -60,8 +63,8 @@ impl FileShares {
     }
 
     fn write(&self, kept: &[Kept]) -> Result<(), ShareStoreError> {
-        let text = serde_json::to_string(kept).map_err(|why| ShareStoreError(why.into()))?;
-        private_file::replace(&self.file, &text).map_err(|why| ShareStoreError(why.into()))
+        let text = serde_json::to_string(kept).map_err(ShareStoreError::new)?;
+        private_file::replace(&self.file, &text).map_err(ShareStoreError::new)
     }
 }
 
@@ -70,7 +73,11 @@ impl ShareStore for FileShares {
     async fn add(&self, share: Share) -> Result<(), ShareStoreError> {
         let mut kept = self.kept.lock().await;
         let now = seconds(SystemTime::now());
-        let mut next: Vec<Kept> = kept.iter().filter(|kept| now < kept.expires_at).cloned().collect();
+        let mut next: Vec<Kept> = kept
+            .iter()
+            .filter(|kept| now < kept.expires_at)
+            .cloned()
+            .collect();
         next.push(Kept::of(&share));
         self.write(&next)?;
         *kept = next;

@@ -11,7 +11,9 @@ use gitpod_lifecycle::process::{
     ProcessCluster, ProcessSettings,
 };
 use gitpod_lifecycle::{Adapters, Clock, Manager, Records, Settings, Timeouts, UrlTemplate};
-use gitpod_routing::{AccessPolicy, MemoryProvider, RustlsClient, Scheme, WorkspaceProxy};
+use gitpod_routing::{
+    AccessPolicy, Links, MemoryProvider, PublicUrl, RustlsClient, Scheme, WorkspaceProxy,
+};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::UnixListenerStream;
@@ -21,12 +23,17 @@ use tonic::transport::Server;
 use super::activity::ReportedActivity;
 use super::config::{Config, Ide};
 use super::content::DescribedContent;
+use super::link_key;
 use super::network;
+use super::page::{Front, Page};
 use super::serve;
+use super::shares::FileShares;
 use super::source::ManagerSource;
 use super::ssh::Ssh;
 use crate::cli::Network;
 use crate::exit::Failure;
+use crate::local::access_server::AccessServer;
+use crate::local::page_server::PageServer;
 use crate::local::workspaces_server::WorkspacesServer;
 use crate::ssh::local::ssh_server::SshServer;
 use crate::state_dir::{DATABASE, HeldStateDir};
@@ -35,6 +42,7 @@ use crate::workspaces::{self, CLUSTER, Workspaces};
 /// Everything that runs, put together.
 pub(super) struct System {
     pub(super) workspaces: Workspaces,
+    pub(super) page: Page,
     manager: Manager,
     store: SqliteStore,
     proxy: WorkspaceProxy,
@@ -61,12 +69,14 @@ impl System {
         let connector = LocalConnector::new(cluster.clone());
         let manager = open_manager(config, &layout, cluster.clone(), &urls).await?;
         let routes = MemoryProvider::new();
+        let links = open_links(config, held, address.port()).await?;
         let workspaces = Workspaces::new(
             manager.clone(),
             store.clone(),
             routes.clone(),
             cluster,
             ssh.endpoint(),
+            links.clone(),
         );
         workspaces
             .settle_orphans()
@@ -80,6 +90,8 @@ impl System {
         let policy = AccessPolicy::new(config.hosts.clone(), &config.domain);
         let proxy = WorkspaceProxy::new(config.hosts.clone(), Arc::new(routes))
             .with_policy(policy.with_origin_check_on_ports())
+            // A browser signs in by a link, its owner's or that of a share.
+            .with_links(links)
             // Only processes of the workspace itself are reached.
             .with_connector(Arc::new(connector))
             // Who is used is not stopped.
@@ -93,8 +105,10 @@ impl System {
             .listen()
             .and_then(UnixListener::from_std)
             .map_err(|why| Failure::failed("cannot listen to commands").because(&why))?;
+        let page = Page::open(workspaces.clone(), &config.domain, address, held.path())?;
         let mut system = Self {
             workspaces,
+            page,
             manager,
             store,
             proxy,
@@ -141,6 +155,8 @@ impl System {
         let no_commands = CancellationToken::new();
         let commands = Server::builder()
             .add_service(WorkspacesServer::new(self.workspaces.clone()))
+            .add_service(AccessServer::new(self.workspaces.clone()))
+            .add_service(PageServer::new(self.page.clone()))
             .add_service(SshServer::new(self.ssh.service()))
             .add_service(WorkspaceManagerService::new(self.manager.clone()))
             .serve_with_incoming_shutdown(
@@ -149,7 +165,14 @@ impl System {
             );
         let commands = tokio::spawn(commands);
 
-        serve::serve(listener, self.proxy, end).await;
+        // The page has names of its own; all others are those of workspaces.
+        let front = Front::new(&self.page, self.proxy);
+        let page = self.page;
+        let end = async move {
+            end.await;
+            page.close();
+        };
+        serve::serve(listener, front, end).await;
 
         let stopped = self.workspaces.stop_all().await;
         no_commands.cancel();
@@ -160,6 +183,14 @@ impl System {
         self.store.close().await;
         stopped.map_err(|why| Failure::failed("not all workspaces were stopped").because(&why))
     }
+}
+
+/// What lets browsers in, also after a restart.
+async fn open_links(config: &Config, held: &HeldStateDir, port: u16) -> Result<Links, Failure> {
+    let urls = PublicUrl::new(Scheme::Http, config.hosts.clone()).with_port(port);
+    let key = link_key::read_or_make(&held.path().join("links.key"))?;
+    let shares = FileShares::open(held.path().join("shares.json")).await?;
+    Ok(Links::new(key, urls).with_shares(Arc::new(shares)))
 }
 
 /// How workspaces and their ports are named towards browsers.

@@ -109,7 +109,10 @@ impl Workspaces {
         limit: GoDuration,
     ) -> Result<(), WorkspaceError> {
         let instance = self.live(id).await?;
-        let set = self.shared.manager.set_timeout(&instance, TimeoutKind::Inactivity, limit);
+        let set = self
+            .shared
+            .manager
+            .set_timeout(&instance, TimeoutKind::Inactivity, limit);
         match set.await {
             Err(ManageError::Invalid(why)) => Err(WorkspaceError::Invalid(format!(
                 "{why}; fix: write it like 30m or 2h"
@@ -120,7 +123,11 @@ impl Workspaces {
 
     /// The run of a workspace that goes on.
     async fn live(&self, id: &WorkspaceId) -> Result<InstanceId, WorkspaceError> {
-        let row = self.record(id).await?.latest.filter(|row| !row.is_stopped());
+        let row = self
+            .record(id)
+            .await?
+            .latest
+            .filter(|row| !row.is_stopped());
         row.map(|row| row.id)
             .ok_or_else(|| WorkspaceError::NotRunning(id.to_string()))
     }

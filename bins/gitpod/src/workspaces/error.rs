@@ -2,7 +2,7 @@
 
 use gitpod_bridge::StoreError;
 use gitpod_lifecycle::{ContentError, ManageError};
-use gitpod_routing::IdError;
+use gitpod_routing::{IdError, LinkError};
 use tonic::{Code, Status};
 
 /// Why something could not be done with a workspace.
@@ -16,6 +16,12 @@ pub(crate) enum WorkspaceError {
         "workspace {0} does not stop; fix: try `gitpod stop --now {0}`, or look into the logs of `gitpod up`"
     )]
     DoesNotStop(String),
+    /// It would have to run.
+    #[error("workspace {0} does not run; fix: gitpod start {0}")]
+    NotRunning(String),
+    /// No link could be made or ended.
+    #[error("cannot change links")]
+    Links(#[from] LinkError),
     /// What was asked makes no sense.
     #[error("{0}")]
     Invalid(String),
@@ -42,10 +48,12 @@ impl WorkspaceError {
             Self::NotFound(_) => Code::NotFound,
             Self::DoesNotStop(_) => Code::DeadlineExceeded,
             Self::Invalid(_) => Code::InvalidArgument,
+            Self::NotRunning(_) => Code::FailedPrecondition,
             Self::Store(StoreError::Full { .. }) => Code::ResourceExhausted,
             Self::Store(_)
             | Self::Manage(_)
             | Self::Content(_)
+            | Self::Links(_)
             | Self::Name(_)
             | Self::Files(_) => Code::Internal,
         }

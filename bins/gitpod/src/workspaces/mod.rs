@@ -7,12 +7,15 @@
 //!                 └─► announcements ─► watch
 //! ```
 
+mod access;
+mod access_service;
 mod definition;
 mod end;
 mod error;
 mod logs;
 mod name;
 mod orphan;
+mod ports;
 mod remove;
 mod route;
 mod service;
@@ -27,9 +30,10 @@ use std::sync::Arc;
 use gitpod_bridge::{SqliteStore, WorkspaceRecord, WorkspaceStore};
 use gitpod_lifecycle::process::{Layout, ProcessCluster};
 use gitpod_lifecycle::{GitSource, Manager, WorkspaceName};
-use gitpod_routing::{MemoryProvider, WorkspaceId};
+use gitpod_routing::{Links, MemoryProvider, WorkspaceId};
 use tokio::sync::{broadcast, watch as change};
 
+pub(crate) use self::access_service::link;
 pub(crate) use self::definition::Definition;
 pub(crate) use self::error::WorkspaceError;
 use self::turn::Turns;
@@ -59,6 +63,8 @@ struct Shared {
     roster: change::Sender<()>,
     /// Where the SSH gateway is, if there is one.
     ssh: Option<Endpoint>,
+    /// Makes links that let people in.
+    links: Links,
 }
 
 /// How many events a watcher may fall behind before it is told to look anew.
@@ -71,6 +77,7 @@ impl Workspaces {
         routes: MemoryProvider,
         cluster: ProcessCluster,
         ssh: Option<Endpoint>,
+        links: Links,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -82,6 +89,7 @@ impl Workspaces {
                 turns: Turns::default(),
                 roster: change::Sender::new(()),
                 ssh,
+                links,
             }),
         }
     }
@@ -149,7 +157,11 @@ impl Workspaces {
                 .map(|network| network.to_string())
                 .unwrap_or_default();
             answer.limits = self.shared.cluster.limits(&row.id).unwrap_or_default();
-            answer.tasks = tasks::tasks(&self.layout().socket(&row.id)).await;
+            let socket = self.layout().socket(&row.id);
+            answer.tasks = tasks::tasks(&socket).await;
+            if let Some(workspace) = &mut answer.workspace {
+                ports::add_served(workspace, &socket, self.shared.manager.settings()).await;
+            }
         }
         Ok(answer)
     }

@@ -33,6 +33,7 @@ impl Workspaces {
         let name = WorkspaceName::from(id);
         self.shared.manager.delete_content(&name).await?;
         remove_dir(&self.layout().workspace(&name)?).await?;
+        self.shared.links.revoke_all(id).await?;
         // Whoever follows it hears of the end, which its row will tell nobody any more.
         self.send_workspace(id).await;
         self.shared.store.delete_workspace(id).await?;

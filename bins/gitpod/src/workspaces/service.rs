@@ -128,7 +128,7 @@ impl workspaces_server::Workspaces for Workspaces {
 }
 
 /// What is no id names no workspace.
-fn parse(id: &str) -> Result<WorkspaceId, WorkspaceError> {
+pub(super) fn parse(id: &str) -> Result<WorkspaceId, WorkspaceError> {
     id.parse()
         .map_err(|_| WorkspaceError::NotFound(id.escape_debug().to_string()))
 }

@@ -11,6 +11,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::local;
@@ -22,21 +23,27 @@ const MOST_BYTES: usize = 256 * 1024;
 
 /// What the supervisor that listens on `socket` says of its tasks; none if it says nothing.
 pub(super) async fn tasks(socket: &Path) -> Vec<local::Task> {
-    let asked = tokio::time::timeout(PATIENCE, ask(socket)).await;
-    match asked {
-        Ok(Ok(tasks)) => tasks,
+    let told: Option<Told> = ask(socket, "/_supervisor/v1/status/tasks").await;
+    let tasks = told.map(|told| told.tasks).unwrap_or_default();
+    tasks.into_iter().map(local::Task::from).collect()
+}
+
+/// What the supervisor that listens on `socket` answers at `path`; `None` if it does not.
+pub(super) async fn ask<T: DeserializeOwned>(socket: &Path, path: &'static str) -> Option<T> {
+    match tokio::time::timeout(PATIENCE, try_ask(socket, path)).await {
+        Ok(Ok(told)) => Some(told),
         Ok(Err(error)) => {
-            tracing::debug!(error, "the supervisor does not tell of its tasks");
-            Vec::new()
+            tracing::debug!(error, path, "the supervisor does not tell");
+            None
         }
-        Err(_) => Vec::new(),
+        Err(_) => None,
     }
 }
 
-async fn ask(socket: &Path) -> Result<Vec<local::Task>, BoxError> {
+async fn try_ask<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, BoxError> {
     let stream = UnixStream::connect(ShortPath::of(socket)?.as_path()).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get("/_supervisor/v1/status/tasks")
+    let request = Request::get(path)
         .header(http::header::HOST, "supervisor")
         .body(Empty::<Bytes>::new())?;
     let answer = async move {
@@ -45,8 +52,7 @@ async fn ask(socket: &Path) -> Result<Vec<local::Task>, BoxError> {
         Ok::<_, BoxError>(body.collect().await?.to_bytes())
     };
     let (body, _) = tokio::join!(answer, connection);
-    let told: Told = serde_json::from_slice(&body?)?;
-    Ok(told.tasks.into_iter().map(local::Task::from).collect())
+    Ok(serde_json::from_slice(&body?)?)
 }
 
 #[derive(Deserialize)]

@@ -1,11 +1,13 @@
 //! A workspace as the page's script is told of it.
 
+use gitpod_routing::{SecretUrl, Share};
 use serde_json::{Value, json};
 
 use crate::local::{DescribeResponse, Port, Task};
+use crate::workspaces::link;
 
 /// Everything that is shown of one workspace. Its owner token is not.
-pub(super) fn card(told: &DescribeResponse) -> Value {
+pub(super) fn card(told: &DescribeResponse, shares: &[(Share, SecretUrl)]) -> Value {
     let workspace = told.workspace.clone().unwrap_or_default();
     let content = told.content.clone().unwrap_or_default();
     json!({
@@ -25,6 +27,8 @@ pub(super) fn card(told: &DescribeResponse) -> Value {
         "network": told.network,
         "ports": workspace.ports.iter().map(port).collect::<Vec<_>>(),
         "tasks": told.tasks.iter().map(task).collect::<Vec<_>>(),
+        "shares": shares.iter().map(share).collect::<Vec<_>>(),
+        "ssh": workspace.ssh,
         "config_errors": workspace.config_errors,
         "config_ignored": workspace.config_ignored,
     })
@@ -49,5 +53,16 @@ fn task(task: &Task) -> Value {
         "exit_code": task.exit_code,
         "signal": task.signal,
         "error": task.error,
+    })
+}
+
+/// A share with its link: whoever is signed in here may hand it on.
+pub(super) fn share(share: &(Share, SecretUrl)) -> Value {
+    let told = link(share);
+    json!({
+        "share_id": told.share_id,
+        "url": told.url,
+        "expires_at": told.expires_at,
+        "port": (told.port != 0).then_some(told.port),
     })
 }

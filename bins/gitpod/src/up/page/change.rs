@@ -1,15 +1,17 @@
 //! What the page's buttons do.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use gitpod_lifecycle::{GoDuration, StopPolicy};
-use gitpod_routing::{Visibility, WorkspaceId};
+use gitpod_routing::{ShareId, Visibility, WorkspaceId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Page;
 use super::refusal::Refusal;
+use super::{Page, card};
 use crate::cli::Checkout;
 use crate::repository;
 use crate::workspaces::{Definition, WorkspaceError, Workspaces};
@@ -125,10 +127,55 @@ pub(super) async fn timeout(
     Json(form): Json<SetTimeout>,
 ) -> Answer {
     let limit: GoDuration = form.timeout.trim().parse().map_err(|why| {
-        Refusal::invalid(format!("timeout {:?}: {why}", form.timeout), "write it like 30m or 2h")
+        Refusal::invalid(
+            format!("timeout {:?}: {why}", form.timeout),
+            "write it like 30m or 2h",
+        )
     })?;
     with(page, &id, |all, id| async move {
         all.set_timeout(&id, limit).await
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewShare {
+    port: Option<u16>,
+    r#for: String,
+}
+
+pub(super) async fn share(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+    Json(form): Json<NewShare>,
+) -> Answer {
+    let id = id_of(&id)?;
+    let lasts: Option<Duration> = form
+        .r#for
+        .parse::<GoDuration>()
+        .ok()
+        .and_then(GoDuration::to_std);
+    let lasts = lasts.filter(|lasts| !lasts.is_zero()).ok_or_else(|| {
+        Refusal::invalid(
+            format!("{:?} is no time to share for", form.r#for),
+            "write it like 2h",
+        )
+    })?;
+    let all = page.shared.workspaces.clone();
+    let made = whole(async move { all.share(&id, form.port, lasts).await }).await?;
+    Ok(Json(card::share(&made)))
+}
+
+pub(super) async fn unshare(
+    State(page): State<Page>,
+    Path((id, share)): Path<(String, String)>,
+) -> Answer {
+    let share: ShareId = share
+        .parse()
+        .map_err(|_| Refusal::invalid("there is no such share", "reload the page"))?;
+    with(page, &id, |all, id| async move {
+        all.unshare(&id, Some(share)).await.map(drop)
     })
     .await
 }

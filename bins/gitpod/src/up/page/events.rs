@@ -101,11 +101,14 @@ impl Teller {
             if self.knows_the_end_of(workspace) {
                 continue;
             }
-            let Ok(id) = workspace.id.parse() else { continue };
+            let Ok(id) = workspace.id.parse() else {
+                continue;
+            };
             let Ok(described) = workspaces.describe(&id).await else {
                 continue; // deleted meanwhile
             };
-            let card = card::card(&described);
+            let shares = workspaces.shares(&id).await.unwrap_or_default();
+            let card = card::card(&described, &shares);
             if self.told.get(&workspace.id) != Some(&card) {
                 self.send("workspace", &card).await?;
                 self.told.insert(workspace.id.clone(), card);
@@ -114,7 +117,8 @@ impl Teller {
         let ids: Value = all.iter().map(|workspace| workspace.id.as_str()).collect();
         if ids != self.ids {
             self.send("workspaces", &json!({"ids": ids})).await?;
-            self.told.retain(|id, _| all.iter().any(|known| known.id == *id));
+            self.told
+                .retain(|id, _| all.iter().any(|known| known.id == *id));
             self.ids = ids;
         }
         Ok(())

@@ -84,7 +84,13 @@ mod tests {
 
     #[test]
     fn page_has_three_names_and_any_port() {
-        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]", "[::1]:80"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:1",
+            "[::1]",
+            "[::1]:80",
+        ] {
             assert!(is_name_of_the_page(host), "{host}");
         }
         for host in [

@@ -60,7 +60,7 @@ pub(super) async fn visit(State(page): State<Page>, request: Request, next: Next
         return foreign().into_response();
     }
     if !matches!(fetch_site(headers), "" | "none" | "same-origin") {
-        return home::come_again(request.uri());
+        return home::come_again();
     }
     match page.session_of(headers) {
         Some(_) => next.run(request).await,
@@ -92,7 +92,9 @@ fn is_own_origin(headers: &HeaderMap) -> bool {
     let (Some(origin), None) = (origins.next(), origins.next()) else {
         return false;
     };
-    let host = headers.get(header::HOST).map_or(&b""[..], HeaderValue::as_bytes);
+    let host = headers
+        .get(header::HOST)
+        .map_or(&b""[..], HeaderValue::as_bytes);
     origin
         .as_bytes()
         .strip_prefix(b"http://")
@@ -178,7 +180,10 @@ mod tests {
             assert!(!is_own_origin(&headers(&[("origin", origin)])), "{origin}");
         }
         assert!(!is_own_origin(&headers(&[])), "browsers always say it");
-        assert!(!is_own_origin(&headers(&[("origin", own), ("origin", own)])));
+        assert!(!is_own_origin(&headers(&[
+            ("origin", own),
+            ("origin", own)
+        ])));
     }
 
     #[test]
@@ -188,14 +193,20 @@ mod tests {
         for other in ["same-site", "cross-site", "none", "SAME-ORIGIN", "\u{7f}"] {
             assert!(!site(other), "{other}");
         }
-        let twice = [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")];
+        let twice = [
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-site", "cross-site"),
+        ];
         assert!(!comes_from_page(&headers(&twice)));
     }
 
     #[test]
     fn frames_and_scripts_are_no_visit() {
         let visit = |mode, dest| {
-            is_whole_page(&headers(&[("sec-fetch-mode", mode), ("sec-fetch-dest", dest)]))
+            is_whole_page(&headers(&[
+                ("sec-fetch-mode", mode),
+                ("sec-fetch-dest", dest),
+            ]))
         };
         assert!(visit("navigate", "document"));
         for (mode, dest) in [

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -30,9 +30,7 @@ struct SignedOut {
 /// What somebody sees for a moment who came from elsewhere.
 #[derive(Template)]
 #[template(path = "come_again.html")]
-struct ComeAgain<'a> {
-    path: &'a str,
-}
+struct ComeAgain;
 
 pub(super) async fn home(State(page): State<Page>) -> Response {
     let home = Home {
@@ -46,13 +44,9 @@ pub(super) fn signed_out(status: StatusCode) -> Response {
     drawn(status, &SignedOut { expired: false })
 }
 
-/// The path stays on this host: one that a browser could read otherwise leads to the page.
-pub(super) fn come_again(uri: &Uri) -> Response {
-    let path = Some(uri.path()).filter(|path| !path.starts_with("//") && !path.contains('\\'));
-    let again = ComeAgain {
-        path: path.unwrap_or("/"),
-    };
-    drawn(StatusCode::OK, &again)
+/// Always to the page, never to where the other page wanted to send its visitor.
+pub(super) fn come_again() -> Response {
+    drawn(StatusCode::OK, &ComeAgain)
 }
 
 fn drawn(status: StatusCode, template: &impl Template) -> Response {
@@ -138,7 +132,7 @@ impl Page {
 
     /// With the port in it, as cookies of a host are the same for all its ports.
     fn cookie_name(&self) -> String {
-        format!("gitpod_page_{}", self.shared.port)
+        format!("gitpod_page_{}", self.shared.address.port())
     }
 
     /// Without `Secure`, and therefore without the prefix `__Host-`: this is plain HTTP,
@@ -162,11 +156,19 @@ pub(super) async fn asset(Path(name): Path<String>) -> Response {
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const ASSETS: [(&str, &str, &str); 8] = [
-    ("style.css", "text/css; charset=utf-8", include_str!("../../../static/style.css")),
+    (
+        "style.css",
+        "text/css; charset=utf-8",
+        include_str!("../../../static/style.css"),
+    ),
     ("app.js", SCRIPT, include_str!("../../../static/app.js")),
     ("api.js", SCRIPT, include_str!("../../../static/api.js")),
     ("card.js", SCRIPT, include_str!("../../../static/card.js")),
-    ("dialog.js", SCRIPT, include_str!("../../../static/dialog.js")),
+    (
+        "dialog.js",
+        SCRIPT,
+        include_str!("../../../static/dialog.js"),
+    ),
     ("dom.js", SCRIPT, include_str!("../../../static/dom.js")),
     ("logs.js", SCRIPT, include_str!("../../../static/logs.js")),
     ("ports.js", SCRIPT, include_str!("../../../static/ports.js")),

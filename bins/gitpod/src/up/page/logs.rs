@@ -48,7 +48,9 @@ pub(super) async fn logs(
                 return;
             }
         }
-        let _ = sender.send(Ok(Event::default().event("end").data("{}"))).await;
+        let _ = sender
+            .send(Ok(Event::default().event("end").data("{}")))
+            .await;
     };
     tokio::spawn(async move { closing.run_until_cancelled(tell).await });
     Ok(Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
@@ -72,7 +74,9 @@ impl Texts {
         let begun = unfinished(bytes);
         let text = match begun {
             0 => text,
-            _ => text.trim_end_matches(char::REPLACEMENT_CHARACTER).to_owned(),
+            _ => text
+                .trim_end_matches(char::REPLACEMENT_CHARACTER)
+                .to_owned(),
         };
         bytes.drain(..bytes.len() - begun);
         text

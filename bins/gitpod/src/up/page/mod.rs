@@ -26,8 +26,10 @@ mod home;
 mod logs;
 mod open;
 mod refusal;
+mod service;
 mod session;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -53,7 +55,7 @@ struct Shared {
     workspaces: Workspaces,
     sessions: Sessions,
     domain: String,
-    port: u16,
+    address: SocketAddr,
     /// Streams to browsers end with it.
     closing: CancellationToken,
 }
@@ -63,7 +65,7 @@ impl Page {
     pub(crate) fn open(
         workspaces: Workspaces,
         domain: &str,
-        port: u16,
+        address: SocketAddr,
         state_dir: &Path,
     ) -> Result<Self, Failure> {
         let sessions = Sessions::open(state_dir.join(SESSIONS)).map_err(|why| {
@@ -74,15 +76,20 @@ impl Page {
                 workspaces,
                 sessions,
                 domain: domain.to_owned(),
-                port,
+                address,
                 closing: CancellationToken::new(),
             }),
         })
     }
 
+    /// Where workspaces are.
+    pub(crate) fn domain(&self) -> &str {
+        &self.shared.domain
+    }
+
     /// Where it is, for everybody.
     pub(crate) fn url(&self) -> String {
-        match self.shared.port {
+        match self.shared.address.port() {
             80 => "http://localhost/".to_owned(),
             port => format!("http://localhost:{port}/"),
         }
@@ -107,6 +114,11 @@ impl Page {
             .route("/api/workspaces/{id}/delete", post(change::delete))
             .route("/api/workspaces/{id}/ports", post(change::port))
             .route("/api/workspaces/{id}/timeout", post(change::timeout))
+            .route("/api/workspaces/{id}/shares", post(change::share))
+            .route(
+                "/api/workspaces/{id}/shares/{share}/revoke",
+                post(change::unshare),
+            )
             .route("/api/sign-out", post(home::sign_out))
             .layer(middleware::from_fn_with_state(self.clone(), guard::change));
         let reads = Router::new()

@@ -24,6 +24,10 @@ pub(super) async fn port(
 }
 
 async fn open(page: &Page, id: &str, port: Option<u16>) -> Result<Redirect, Refusal> {
-    let link = page.shared.workspaces.sign_in_link(&id_of(id)?, port).await?;
+    let link = page
+        .shared
+        .workspaces
+        .sign_in_link(&id_of(id)?, port)
+        .await?;
     Ok(Redirect::to(link.expose()))
 }

@@ -51,6 +51,7 @@ impl From<WorkspaceError> for Refusal {
     fn from(error: WorkspaceError) -> Self {
         let status = match &error {
             WorkspaceError::NotFound(_) => StatusCode::NOT_FOUND,
+            WorkspaceError::NotRunning(_) => StatusCode::CONFLICT,
             WorkspaceError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             WorkspaceError::DoesNotStop(_) => StatusCode::GATEWAY_TIMEOUT,
             WorkspaceError::Store(StoreError::Full { .. }) => StatusCode::INSUFFICIENT_STORAGE,

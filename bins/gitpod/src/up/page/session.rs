@@ -95,7 +95,10 @@ impl Sessions {
     /// Whether `secret` is that of a session.
     pub(super) fn is_signed_in(&self, secret: &str) -> bool {
         let known = self.lock();
-        known.sessions.get(&hash(secret)).is_some_and(|until| is_to_come(*until))
+        known
+            .sessions
+            .get(&hash(secret))
+            .is_some_and(|until| is_to_come(*until))
     }
 
     /// Ends a session.
