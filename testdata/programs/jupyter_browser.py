@@ -9,18 +9,14 @@ them did not; standard error says which, with the address, the page's text and a
 """
 
 import argparse
-import base64
-import json
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
-from contextlib import contextmanager
+
+sys.dont_write_bytecode = True  # not beside the programs
+
+from browser import ENTER, SHIFT, Browser, Failure, chromedriver, describe, press
 
 # Keeps what terminals say: xterm.js draws on a canvas, where no test can read.
 RECORD_TERMINALS = """
@@ -72,116 +68,6 @@ fetch("/api/contents/" + path, {
 }).then(async (answer) => done(answer.status + " " + (await answer.text()).slice(0, 500)))
   .catch((why) => done("no answer: " + why));
 """
-
-ENTER = "\ue007"
-SHIFT = "\ue008"
-ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-
-
-class Failure(Exception):
-    """What a person would report; the rest is in the screenshot."""
-
-
-class Browser:
-    """One Chromium, driven over the WebDriver protocol."""
-
-    def __init__(self, driver, patience):
-        self.driver = driver
-        self.patience = patience
-        self.session = None
-
-    def open(self, profile):
-        arguments = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--no-proxy-server",
-            "--window-size=1400,1000",
-            "--user-data-dir=" + profile,
-            "--host-resolver-rules=MAP *.ws.localhost 127.0.0.1",
-        ]
-        options = {"args": arguments}
-        binary = shutil.which("chromium") or shutil.which("chromium-browser")
-        if binary:
-            options["binary"] = binary
-        wanted = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}
-        answer = self.call("POST", "/session", {"capabilities": wanted})
-        self.session = "/session/" + answer["sessionId"]
-        self.post("/goog/cdp/execute", {
-            "cmd": "Page.addScriptToEvaluateOnNewDocument",
-            "params": {"source": RECORD_TERMINALS},
-        })
-
-    def close(self):
-        if self.session:
-            self.call("DELETE", self.session)
-            self.session = None
-
-    def call(self, method, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self.driver + path, data, {"Content-Type": "application/json"}, method=method
-        )
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with direct.open(request, timeout=120) as answer:
-                return json.load(answer)["value"]
-        except urllib.error.HTTPError as why:
-            value = json.load(why)["value"]
-            raise Failure(f"{method} {path}: {value['error']}: {value['message'][:500]}") from None
-
-    def post(self, path, body):
-        return self.call("POST", self.session + path, body)
-
-    def visit(self, url):
-        self.post("/url", {"url": url})
-
-    def run(self, script, *arguments):
-        return self.post("/execute/sync", {"script": script, "args": list(arguments)})
-
-    def run_async(self, script, *arguments):
-        return self.post("/execute/async", {"script": script, "args": list(arguments)})
-
-    def elements(self, selector):
-        found = self.post("/elements", {"using": "css selector", "value": selector})
-        return [element[ELEMENT] for element in found]
-
-    def click(self, element):
-        self.post(f"/element/{element}/click", {})
-
-    def type(self, text):
-        self.keys([key for character in text for key in press(character)])
-
-    def keys(self, actions):
-        self.post("/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
-
-    def until(self, what, condition):
-        """Asks again until `condition` answers something true."""
-        end = time.monotonic() + self.patience
-        last = None
-        while time.monotonic() < end:
-            try:
-                answer = condition()
-                if answer:
-                    return answer
-            except Failure as why:  # drawn anew between two questions
-                last = why
-            time.sleep(0.1)
-        raise Failure(f"waited {self.patience} s for {what}" + (f"; last: {last}" if last else ""))
-
-    def first(self, what, selector):
-        return self.until(what, lambda: self.elements(selector))[0]
-
-
-def press(key):
-    return [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
-
 
 def sign_in(browser, url, name, value):
     """A cookie can only be set on a page of its host, so the refusal is visited first."""
@@ -237,40 +123,12 @@ def check_terminal(browser, url):
     ))
 
 
-@contextmanager
-def chromedriver():
-    program = shutil.which("chromedriver")
-    if not program:
-        raise Failure("the program `chromedriver` is not installed (Debian: chromium-driver)")
-    command = [program, "--port=0", "--log-level=WARNING"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        for line in process.stdout:
-            port = re.search(r"started successfully on port (\d+)", line)
-            if port:
-                yield f"http://127.0.0.1:{port[1]}"
-                return
-        raise Failure("chromedriver ended before it listened")
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def describe(browser, screenshot):
-    """Where it went wrong, for the log of a machine that nobody can look at."""
-    address = browser.call("GET", browser.session + "/url")
-    text = browser.run("return document.body ? document.body.innerText.slice(0, 2000) : ''")
-    with open(screenshot, "wb") as file:
-        file.write(base64.b64decode(browser.call("GET", browser.session + "/screenshot")))
-    return f"address: {address}\nscreenshot: {screenshot}\npage: {text}"
-
-
 def check(arguments):
     url = arguments.url.rstrip("/") + "/"
     with chromedriver() as driver, tempfile.TemporaryDirectory() as profile:
         browser = Browser(driver, arguments.patience)
         try:
-            browser.open(profile)
+            browser.open(profile, RECORD_TERMINALS)
             sign_in(browser, url, arguments.cookie_name, arguments.cookie_value)
             check_notebook(browser, url)
             print("notebook: the kernel printed 42", flush=True)

@@ -60,10 +60,13 @@ export function makeCard(workspace) {
   view.root = element('article', { class: 'card', 'aria-labelledby': `name-${id}`, 'data-id': id },
     element('header', {},
       element('div', { class: 'title' }, element('h3', { id: `name-${id}` }, id), view.repository), view.phase),
-    view.life, view.ends, view.progress, view.failure, view.error, view.config,
-    element('div', { class: 'actions' }, view.open, view.start, view.logsButton, view.share, view.stop, view.remove),
-    view.logs.root, view.portsBox, view.sharesBox, view.ssh,
-    element('details', { class: 'more' }, element('summary', {}, 'Details', element('span', { class: 'hidden' }, ` of ${id}`)), timeoutForm(view), view.facts));
+    element('div', { class: 'body' },
+      element('div', { class: 'main' },
+        view.life, view.ends, view.progress, view.failure, view.error,
+        element('div', { class: 'actions' }, view.open, view.start, view.logsButton, view.share, view.stop, view.remove),
+        view.portsBox, view.sharesBox, view.ssh, view.config,
+        element('details', { class: 'more' }, element('summary', {}, 'Details', element('span', { class: 'hidden' }, ` of ${id}`)), timeoutForm(view), view.facts)),
+      view.logs.root));
   return view;
 }
 

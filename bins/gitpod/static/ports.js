@@ -10,7 +10,7 @@ function makePort(workspace, onError) {
   view.served = element('span', { class: 'badge' });
   view.description = element('p', { class: 'quiet' });
   view.toggle = element('button', { type: 'button', role: 'switch', class: 'switch', onclick: () => flip(view, onError) },
-    element('span', { class: 'knob', 'aria-hidden': 'true' }), view.public = element('span', {}));
+    element('span', { class: 'knob', 'aria-hidden': 'true' }), 'Public');
   view.open = element('a', { class: 'button small', target: '_blank', rel: 'noopener' }, 'Open');
   view.share = element('button', { type: 'button', class: 'button plain small', onclick: () => shareDialog(view.workspace, view.port.port) }, 'Share');
   view.root = element('li', { class: 'port' },
@@ -46,9 +46,8 @@ export function showPorts(list, workspace, onError) {
     say(view.description, port.description);
     show(view.description, port.description !== '');
     set(view.toggle, 'aria-checked', String(isPublic));
-    set(view.toggle, 'aria-label', `Port ${port.port} is public`);
+    set(view.toggle, 'aria-label', `Public: port ${port.port}`);
     set(view.toggle, 'title', isPublic ? 'Everybody who reaches this machine may use it' : 'Only you may use it');
-    say(view.public, isPublic ? 'Public' : 'Private');
     view.toggle.disabled = !live;
     set(view.share, 'aria-label', `Share port ${port.port}`);
     set(view.open, 'href', `/open/${encodeURIComponent(workspace.id)}/${port.port}`);
