@@ -46,12 +46,14 @@
 //!
 //! | feature | brings |
 //! |---|---|
+//! | `grpc` | `GrpcSource`: statuses of a manager elsewhere |
 //! | `sqlite` | `SqliteStore`: instances and outbox in one file |
 //! | `testing` | `conformance`: does your own store keep its promises? |
 
 mod apply;
 mod bridge;
 mod clock;
+mod controller;
 mod effect;
 mod map;
 mod memory;
@@ -62,6 +64,7 @@ mod prebuild;
 mod publish;
 mod queue;
 mod record;
+mod register;
 mod relay;
 mod source;
 mod store;
@@ -71,12 +74,17 @@ mod workspace;
 #[cfg(feature = "testing")]
 pub mod conformance;
 
+#[cfg(feature = "grpc")]
+mod grpc;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
 pub use self::apply::Apply;
 pub use self::bridge::{Bridge, BridgeSettings};
+pub use self::controller::{Controller, ControllerSettings};
 pub use self::effect::{Effect, LifeEvent, LifeEventKind, Measure};
+#[cfg(feature = "grpc")]
+pub use self::grpc::GrpcSource;
 pub use self::map::{
     Freshness, ImageMetrics, InitializerDuration, InstanceMetrics, Origin, StatusOrder, digest,
     merge_metrics, plan,
@@ -96,6 +104,7 @@ pub use self::record::{
     ExposedPort, InstanceConditions, InstanceRow, InstanceState, PortProtocol, PortVisibility,
     StatusDigest,
 };
+pub use self::register::Registering;
 pub use self::relay::{Relay, RelaySettings};
 pub use self::source::{SourceError, StatusSource, StatusStream};
 #[cfg(feature = "sqlite")]

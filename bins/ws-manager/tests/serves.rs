@@ -50,8 +50,8 @@ async fn workspaces_outlive_it_and_are_found_again() {
     assert!(metrics.body().contains(line), "{}", metrics.body());
 
     // What does nothing is named, and what is secret is nowhere.
-    first.logged("unknown key", |line| line["key"] == "colour");
-    first.logged("key without effect", |line| {
+    let _ = first.logged("unknown key", |line| line["key"] == "colour");
+    let _ = first.logged("key without effect", |line| {
         line["key"] == "manager.schedulerName"
     });
     assert!(!first.log().contains(&started.token), "{}", first.log());

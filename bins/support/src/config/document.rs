@@ -96,6 +96,19 @@ fn find_unknown(map: &Map<String, Value>, path: &str, notes: &Notes, found: &mut
             Value::Object(inner) if notes.opened.contains(&lower) => {
                 find_unknown(inner, &full, notes, found);
             }
+            Value::Array(items) if notes.asked.contains(&lower) => {
+                for (place, item) in items.iter().enumerate() {
+                    let path = format!("{full}[{place}]");
+                    match item {
+                        Value::Object(inner)
+                            if notes.opened.contains(&path.to_ascii_lowercase()) =>
+                        {
+                            find_unknown(inner, &path, notes, found);
+                        }
+                        _ => {}
+                    }
+                }
+            }
             _ if notes.asked.contains(&lower) => {}
             _ => found.push(full),
         }
@@ -207,6 +220,39 @@ impl<'d> Section<'d> {
         let keys = section.map.into_iter().flat_map(Map::keys);
         keys.filter_map(|key| Some((key.clone(), section.optional_section(key)?)))
             .collect()
+    }
+
+    /// Each object within the list below `key`; anything else in it is a mistake.
+    #[must_use]
+    pub fn list(&self, key: &str) -> Vec<Self> {
+        let write = "a list of objects: [{ … }]";
+        let Some(value) = self.value(key) else {
+            return Vec::new();
+        };
+        let Value::Array(items) = value else {
+            self.problem(key, kind_of(value), write);
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for (place, item) in items.iter().enumerate() {
+            let path = format!("{}[{place}]", join(&self.path, key));
+            let Value::Object(map) = item else {
+                self.problem(
+                    &format!("{key}[{place}]"),
+                    kind_of(item),
+                    "an object: { … }",
+                );
+                continue;
+            };
+            let mut notes = self.notes.borrow_mut();
+            notes.opened.insert(path.to_ascii_lowercase());
+            sections.push(Self {
+                path,
+                map: Some(map),
+                notes: self.notes,
+            });
+        }
+        sections
     }
 
     /// Whether the object is there at all.

@@ -11,11 +11,13 @@
 )]
 
 mod authority;
+mod configs;
 mod manager;
 mod program;
 mod request;
 
 pub use self::authority::Authority;
+pub use self::configs::{bridge_config, manager_config, proxy_config};
 pub use self::manager::{ManagerClient, Started, repository, start_request};
 pub use self::program::{PATIENCE, Program, binary, wait_until};
 pub use self::request::{Answer, https_request, request};

@@ -1,0 +1,266 @@
+//! Three real programs: a manager runs workspaces, a bridge keeps books, and the proxy leads to them.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::Path;
+
+use gitpod_bridge::{InstancePhase, InstanceStore, SqliteStore};
+use gitpod_lifecycle::grpc::client::WorkspacePhase;
+use serde_json::json;
+use support::testing::{
+    Authority, ManagerClient, Program, binary, bridge_config, https_request, manager_config,
+    proxy_config, repository, request, wait_until,
+};
+
+/// Listens on a free port, which it writes down, and answers with what it was sent.
+const SERVER: &str = r#"
+import http.server, os
+class Echo(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = ("hello from the workspace\n" + str(self.headers)).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+with open("port.part", "w") as file:
+    file.write(str(server.server_port))
+os.rename("port.part", "port")
+server.serve_forever()
+"#;
+const YML: &str = "tasks: [{command: exec python3 server.py}]";
+
+fn port_of(dir: &Path, workspace: &str) -> u16 {
+    let file = dir
+        .join("state/workspaces")
+        .join(workspace)
+        .join("content/port");
+    let mut port = None;
+    wait_until("the port of the server", || {
+        port = std::fs::read_to_string(&file)
+            .ok()
+            .and_then(|text| text.parse().ok());
+        port.is_some()
+    });
+    port.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workspace_is_started_reached_with_its_token_and_written_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let repository = repository(&[(".gitpod.yml", YML), ("server.py", SERVER)]);
+    let manager = Program::run(
+        &binary("ws-manager"),
+        dir.path(),
+        &manager_config(dir.path()),
+    );
+    let address = manager.address("gRPC").to_string();
+    let bridge = Program::run(
+        &binary("ws-manager-bridge"),
+        dir.path(),
+        &bridge_config(dir.path(), &address),
+    );
+    let proxy = env!("CARGO_BIN_EXE_ws-proxy");
+    let proxy = Program::run(
+        proxy.as_ref(),
+        dir.path(),
+        &proxy_config(dir.path(), &address),
+    );
+    let (http, health) = (proxy.address("HTTP"), proxy.address("health"));
+    wait_until("ready", || {
+        request(health, "x", "/readyz?verbose", &[]).status() == 200
+    });
+
+    let mut client = ManagerClient::new(&address, None);
+    let workspace = "pink-panda-ns35kd21";
+    let started = client.start("run-1", workspace, repository.path()).await;
+    client.reaches("run-1", WorkspacePhase::Running).await;
+    let host = format!(
+        "{}-{workspace}.ws.localhost",
+        port_of(dir.path(), workspace)
+    );
+    let token = ("x-gitpod-owner-token", started.token.as_str());
+
+    // With the token, by the name that a load balancer gives, and by the usual one.
+    wait_until("an answer of the workspace", || {
+        request(http, &host, "/", &[token]).status() == 200
+    });
+    let behind = [token, ("x-wsproxy-host", host.as_str())];
+    let answer = request(http, "load-balancer", "/", &behind);
+    assert!(
+        answer.body().starts_with("hello from the workspace"),
+        "{}",
+        answer.0
+    );
+    assert!(
+        !answer.0.contains(&started.token),
+        "the token went on: {}",
+        answer.0
+    );
+    // Without it, with another one, and elsewhere.
+    assert_eq!(request(http, &host, "/", &[]).status(), 401);
+    assert_eq!(
+        request(http, &host, "/", &[("x-gitpod-owner-token", "no")]).status(),
+        403
+    );
+    assert_eq!(
+        request(http, "1-no-such-ns35kd21.ws.localhost", "/", &[token]).status(),
+        404
+    );
+    assert_eq!(request(http, "localhost", "/health", &[]).status(), 200);
+
+    // Who is used is marked active.
+    let described = gitpod_lifecycle::grpc::client::DescribeWorkspaceRequest {
+        id: "run-1".to_owned(),
+    };
+    let described = client.client.describe_workspace(described).await.unwrap();
+    assert!(!described.into_inner().last_activity.is_empty());
+
+    let metrics = request(proxy.address("metrics"), "x", "/metrics", &[]);
+    for name in [
+        "gitpod_ws_proxy_http_server_requests_total{",
+        "gitpod_ws_proxy_http_server_requests_duration_seconds_bucket{",
+        "gitpod_ws_proxy_http_client_requests_total{",
+        "gitpod_workspace_source_connected 1",
+    ] {
+        assert!(metrics.body().contains(name), "{name}: {}", metrics.body());
+    }
+
+    let store = SqliteStore::open(dir.path().join("gitpod.db"))
+        .await
+        .unwrap();
+    let row = store
+        .instance(&"run-1".parse().unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(row.state.phase, InstancePhase::Running);
+    assert_eq!(row.owner_id, "owner-1");
+
+    // Without manager, who is known is still reached; of others nothing is certain.
+    manager.kill();
+    let lost = |line: &serde_json::Value| {
+        line["message"]
+            .as_str()
+            .is_some_and(|it| it.starts_with("manager "))
+    };
+    let _ = proxy.logged("the loss of the manager", lost);
+    assert_eq!(request(http, &host, "/", &[token]).status(), 200);
+    assert_eq!(
+        request(http, "1-no-such-ns35kd21.ws.localhost", "/", &[token]).status(),
+        503
+    );
+
+    let mut config = manager_config(dir.path());
+    config["rpcServer"]["addr"] = address.as_str().into();
+    let manager = Program::run(&binary("ws-manager"), dir.path(), &config);
+    let _ = manager.address("gRPC");
+    client.stop("run-1").await;
+    client.reaches("run-1", WorkspacePhase::Stopped).await;
+    wait_until("an answer for the stopped", || {
+        request(http, &host, "/", &[token]).status() == 503
+            || request(http, &host, "/", &[token]).status() == 404
+    });
+    for program in [&manager, &bridge, &proxy] {
+        assert!(!program.log().contains(&started.token), "{}", program.log());
+    }
+    assert!(proxy.stop().success());
+    assert!(bridge.stop().success());
+    assert!(manager.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_with_a_certificate_that_is_replaced_while_it_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let repository = repository(&[(".gitpod.yml", YML), ("server.py", SERVER)]);
+    let inner = Authority::new();
+    let server = inner.write(dir.path(), "manager", "ws-manager");
+    let ours = inner.write(dir.path(), "proxy-client", "ws-proxy");
+    let mut config = manager_config(dir.path());
+    config["rpcServer"]["tls"] =
+        json!({"ca": server.authority, "crt": server.certificate, "key": server.key});
+    let manager = Program::run(&binary("ws-manager"), dir.path(), &config);
+    let address = manager.address("gRPC").to_string();
+
+    let host = "pink-panda-ns35kd21.ws.localhost";
+    let outer = tempfile::tempdir().unwrap();
+    let first = Authority::new();
+    let files = first.write(outer.path(), "tls", host);
+    let mut config = proxy_config(dir.path(), &address);
+    config["wsManager"]["tls"] =
+        json!({"ca": ours.authority, "crt": ours.certificate, "key": ours.key});
+    config["proxy"]["https"] = json!({"crt": files.certificate, "key": files.key});
+    config["proxy"]["gitpodInstallation"]["scheme"] = "https".into();
+    config["local"]["http"] = "redirect".into();
+    let proxy = Program::run(env!("CARGO_BIN_EXE_ws-proxy").as_ref(), dir.path(), &config);
+    let (http, https) = (proxy.address("HTTP"), proxy.address("HTTPS"));
+
+    let tls = support::tls::ClientTls::open(ours, "ws-manager").unwrap();
+    let mut client = ManagerClient::new(&address, Some(tls));
+    let started = client
+        .start("run-1", "pink-panda-ns35kd21", repository.path())
+        .await;
+    client.reaches("run-1", WorkspacePhase::Running).await;
+    let token = [("x-gitpod-owner-token", started.token.as_str())];
+    let get =
+        |authority: &Authority| https_request(https, authority, host, ("GET", "/"), &token, "");
+    wait_until("the home page", || get(&first).status() == 200);
+
+    let redirected = request(http, host, "/a?b=c", &[]);
+    assert_eq!(redirected.status(), 307);
+    assert_eq!(
+        redirected.header("location"),
+        Some("https://pink-panda-ns35kd21.ws.localhost/a?b=c")
+    );
+    assert_eq!(request(http, "evil.test", "/", &[]).status(), 404);
+
+    // Half of a change is none; the whole of it counts without a restart.
+    let second = Authority::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let replacement = second.write(elsewhere.path(), "tls", host);
+    std::fs::copy(&replacement.certificate, &files.certificate).unwrap();
+    let _ = proxy.logged("that the files do not fit", |line| {
+        line["level"] == "warn" && line.to_string().contains("TLS files")
+    });
+    assert_eq!(get(&first).status(), 200);
+    std::fs::copy(&replacement.key, &files.key).unwrap();
+    let _ = proxy.logged("that the files were read", |line| {
+        line["message"] == "TLS files were read again"
+    });
+    assert_eq!(get(&second).status(), 200);
+    client.stop("run-1").await;
+    client.reaches("run-1", WorkspacePhase::Stopped).await;
+}
+
+#[test]
+fn what_it_cannot_do_is_said_before_anything_is_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = proxy_config(dir.path(), "127.0.0.1:1");
+    let told = |change: fn(&mut serde_json::Value)| {
+        let mut config = good.clone();
+        change(&mut config);
+        let mut program =
+            Program::run(env!("CARGO_BIN_EXE_ws-proxy").as_ref(), dir.path(), &config);
+        assert_eq!(program.wait().code(), Some(1));
+        assert!(!program.log().contains("listening"), "{}", program.log());
+        program.log()
+    };
+    let kubernetes = told(|config| drop(config.as_object_mut().unwrap().remove("local")));
+    assert!(kubernetes.contains("not yet Kubernetes"), "{kubernetes}");
+    let no_manager = told(|config| drop(config.as_object_mut().unwrap().remove("wsManager")));
+    assert!(
+        no_manager.contains("wsManager.addr is missing"),
+        "{no_manager}"
+    );
+    let no_certificate = told(|config| config["local"]["http"] = "redirect".into());
+    assert!(
+        no_certificate.contains("proxy.https.crt is missing"),
+        "{no_certificate}"
+    );
+    let broken =
+        told(|config| config["proxy"]["transportConfig"]["connectTimeout"] = "soon".into());
+    assert!(
+        broken.contains("proxy.transportConfig.connectTimeout: \\\"soon\\\""),
+        "{broken}"
+    );
+}
