@@ -70,6 +70,23 @@ pub async fn provider_survives_a_dropped_question(
     compare(provider.workspace_info(&expected.id).await, expected);
 }
 
+/// A provider that tells of changes tells of one that `change` makes. One that tells of
+/// none passes.
+///
+/// # Panics
+///
+/// Never: it waits for ever if it is not told. Give it a time limit.
+pub async fn provider_tells_of_a_change(
+    provider: &dyn WorkspaceInfoProvider,
+    change: impl Future<Output = ()>,
+) {
+    let Some(mut changes) = provider.changes() else {
+        return;
+    };
+    change.await;
+    changes.changed().await;
+}
+
 fn compare(answer: Lookup, expected: &WorkspaceInfo) {
     let info = match answer {
         Ok(Some(info)) => info,

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 
+use crate::change::Changes;
 use crate::id::{InstanceId, WorkspaceId};
 use crate::secret::OwnerToken;
 
@@ -47,6 +48,16 @@ pub trait WorkspaceInfoProvider: fmt::Debug + Send + Sync + 'static {
     /// when it gives `None`. A provider that holds everything in memory saves a
     /// box per request by overriding it; the default gives `None`.
     fn cached(&self, _id: &WorkspaceId) -> Option<Lookup> {
+        None
+    }
+
+    /// Tells when an answer may have become another one.
+    ///
+    /// Called when the first stream is opened, not for each request. A provider that gives
+    /// `None`, the default, is asked again about workspaces with open streams, twice a
+    /// second; see `Revocation`. One that tells must tell of every change, from this call on
+    /// and after the new answer can be had.
+    fn changes(&self) -> Option<Changes> {
         None
     }
 }

@@ -58,6 +58,10 @@
 //! page. `WorkspaceProxy` is the whole stack; [`layers`] has the
 //! parts, and [`layers::adapt`] puts any other layer between them.
 //!
+//! Between `Locate` and `Authorize`, `SignIn` answers the `Links` that make somebody the
+//! owner, once, or the visitor of a share. What is open (a WebSocket, an event stream, a long
+//! body) ends within a second of losing its permission: `Revocation` watches over it.
+//!
 //! # Plugging in
 //!
 //! | trait | answers | in memory |
@@ -66,6 +70,7 @@
 //! | [`ActivitySink`] | (hears that it is used) | [`MemoryActivity`], [`IgnoreActivity`] |
 //! | `Connector` | how is it reached? | `DirectConnector` dials TCP |
 //! | [`Pages`] | what does a refused client read? | [`BuiltInPages`] |
+//! | `ShareStore`, `UsedLinks` | which shares stand, which links were used? | `MemoryShares`, `MemoryUsedLinks` |
 //!
 //! # What this crate does not do
 //!
@@ -100,6 +105,7 @@
 //! - `pages`: refusals as HTML for browsers (askama); without it they get plain text.
 //! - `tls`: `RustlsClient`, TLS to ports of workspaces that speak HTTPS (rustls); you bring the cryptography.
 //! - `sign-in`: `Links` that let the owner in once and visitors while a share stands (hmac, sha2). Part of `proxy`.
+//! - `revocation`: `Revocation` ends what is open once it is no longer allowed (tokio). Part of `proxy`.
 //! - `testing`: conformance tests for your own providers and connectors.
 
 mod access;
@@ -124,6 +130,8 @@ mod peer;
 #[cfg(feature = "proxy")]
 mod proxy;
 mod refusal;
+#[cfg(feature = "revocation")]
+mod revocation;
 mod secret;
 mod service;
 mod share;
@@ -163,6 +171,8 @@ pub use self::peer::Peer;
 #[cfg(feature = "proxy")]
 pub use self::proxy::{ProxyBody, WorkspaceProxy};
 pub use self::refusal::{BadRequest, LinkRefused, Refusal, Unanswered};
+#[cfg(feature = "revocation")]
+pub use self::revocation::{Lease, Revocation};
 pub use self::secret::OwnerToken;
 pub use self::service::WorkspaceService;
 pub use self::share::{Share, ShareId, ShareIdError, ShareScope};

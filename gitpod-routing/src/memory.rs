@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use foldhash::fast::RandomState;
 
+use crate::change::{ChangeSignal, Changes};
 use crate::id::WorkspaceId;
 use crate::info::{Lookup, ProviderError, WorkspaceInfo, WorkspaceInfoProvider};
 
@@ -26,6 +27,7 @@ pub struct MemoryProvider(Arc<Parts>);
 struct Parts {
     seed: RandomState,
     parts: Box<[Part]>,
+    changed: ChangeSignal,
 }
 
 #[derive(Default)]
@@ -39,6 +41,7 @@ impl MemoryProvider {
         Self(Arc::new(Parts {
             seed: RandomState::default(),
             parts: (0..PARTS).map(|_| Part::default()).collect(),
+            changed: ChangeSignal::new(),
         }))
     }
 
@@ -48,6 +51,7 @@ impl MemoryProvider {
         let info = Arc::new(info);
         let replaced = self.0.change(hash, |part| part.insert(hash, info));
         drop(replaced); // outside of the lock
+        self.0.changed.send();
     }
 
     /// Forgets workspace `id`.
@@ -55,6 +59,7 @@ impl MemoryProvider {
         let hash = self.0.hash(id);
         let removed = self.0.change(hash, |part| part.remove(hash, id));
         drop(removed);
+        self.0.changed.send();
     }
 
     /// What is known of workspace `id`.
@@ -108,6 +113,10 @@ impl WorkspaceInfoProvider for MemoryProvider {
 
     fn cached(&self, id: &WorkspaceId) -> Option<Lookup> {
         Some(Ok(self.get(id)))
+    }
+
+    fn changes(&self) -> Option<Changes> {
+        Some(self.0.changed.subscribe())
     }
 }
 

@@ -24,6 +24,7 @@ use crate::layers::{
 };
 use crate::links::Links;
 use crate::pages::{BuiltInPages, Pages};
+use crate::revocation::Revocation;
 
 /// The whole stack as one service: give it requests, and it answers them.
 ///
@@ -167,7 +168,8 @@ impl WorkspaceProxy {
 impl Parts {
     /// From the inside out; see the table in [`layers`](crate::layers).
     fn stack(&self) -> Stack {
-        let forward = Forward::from_options(self.forward.clone(), Arc::clone(&self.connector));
+        let options = self.forward.clone().with_revocation(self.revocation());
+        let forward = Forward::from_options(options, Arc::clone(&self.connector));
         let report = ReportActivityLayer::new(Arc::clone(&self.activity)).layer(forward);
         let authorize = AuthorizeLayer::new(self.policy()).layer(report);
         let sign_in = match &self.links {
@@ -181,6 +183,14 @@ impl Parts {
             .layer(locate);
         let explain = ExplainRefusalLayer::with_pages(Arc::clone(&self.pages)).layer(parse);
         MeasureLayer::new().layer(explain)
+    }
+
+    fn revocation(&self) -> Revocation {
+        let revocation = Revocation::new(Arc::clone(&self.provider));
+        match &self.links {
+            Some(links) => revocation.with_shares(Arc::clone(links.share_store())),
+            None => revocation,
+        }
     }
 
     /// With the public address, wherever it was told.

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use http::Request;
 
 use crate::access::Access;
+#[cfg(feature = "revocation")]
+use crate::access::is_public;
 use crate::host::HostTarget;
+#[cfg(feature = "revocation")]
+use crate::info::RunState;
 use crate::info::WorkspaceInfo;
 use crate::layers::Located;
 use crate::service::WorkspaceService;
@@ -97,5 +101,24 @@ impl Permit {
     #[must_use]
     pub fn access(&self) -> Access {
         self.access
+    }
+
+    /// Whether what is known `now` of the workspace would permit this as well, as far as it
+    /// depends on that; a share may have ended.
+    #[cfg(feature = "revocation")]
+    pub(crate) fn still_stands(&self, now: &WorkspaceInfo) -> bool {
+        let is_same_run = now.id == self.info.id
+            && now.instance == self.info.instance
+            && now.address == self.info.address
+            && now.state == RunState::Running;
+        let endpoint = self.target.endpoint;
+        let token = self.info.owner_token.expose().as_bytes();
+        is_same_run
+            && match self.access {
+                Access::Owner => now.owner_token.matches(token),
+                // What was open for another reason is so by a rule, and rules stay.
+                Access::Anonymous => is_public(now, endpoint) || !is_public(&self.info, endpoint),
+                Access::Shared(_) => true,
+            }
     }
 }

@@ -24,6 +24,18 @@ async fn memory_provider_conforms() {
     conformance::provider_survives_a_dropped_question(&provider, &info(&[3000])).await;
     let absent = "no-such-workspace0".parse().unwrap();
     conformance::provider_knows_what_is_not_there(&provider, &absent).await;
+    let insert = async { provider.insert(info(&[])) };
+    soon(
+        "insert",
+        conformance::provider_tells_of_a_change(&provider, insert),
+    )
+    .await;
+    let remove = async { provider.remove(&id()) };
+    soon(
+        "remove",
+        conformance::provider_tells_of_a_change(&provider, remove),
+    )
+    .await;
 }
 
 /// Says of every workspace that it is this one.

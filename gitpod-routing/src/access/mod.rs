@@ -74,7 +74,8 @@ pub fn decide(
     }
 }
 
-fn is_public(info: &WorkspaceInfo, endpoint: Endpoint) -> bool {
+/// Whether `endpoint` of `info` is open to everyone.
+pub(crate) fn is_public(info: &WorkspaceInfo, endpoint: Endpoint) -> bool {
     let port = match endpoint {
         Endpoint::Ide => None,
         Endpoint::Port(number) => info.port(number),

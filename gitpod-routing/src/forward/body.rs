@@ -13,6 +13,7 @@ use pin_project::pin_project;
 use crate::forward::continuing::Gate;
 use crate::forward::headers::may_trail;
 use crate::forward::pool::Checkin;
+use crate::forward::watch::{NoLongerAllowed, Watch};
 use crate::info::BoxError;
 
 /// Body of a forwarded response.
@@ -24,6 +25,7 @@ use crate::info::BoxError;
 pub struct ForwardBody {
     inner: Option<Incoming>,
     checkin: Option<Checkin>,
+    watch: Option<Watch>,
 }
 
 impl ForwardBody {
@@ -31,9 +33,18 @@ impl ForwardBody {
         let mut body = Self {
             inner: Some(inner),
             checkin,
+            watch: None,
         };
         body.give_back_if_ended();
         body
+    }
+
+    /// Fails once it is no longer allowed, unless it has ended by then.
+    pub(crate) fn watched(mut self, watch: impl FnOnce() -> Option<Watch>) -> Self {
+        if !self.is_end_stream() {
+            self.watch = watch();
+        }
+        self
     }
 
     fn give_back_if_ended(&mut self) {
@@ -60,8 +71,15 @@ impl Body for ForwardBody {
         let Some(inner) = self.inner.as_mut() else {
             return Poll::Ready(None);
         };
-        let frame = ready!(Pin::new(inner).poll_frame(cx));
-        match frame {
+        let frame = Pin::new(inner).poll_frame(cx);
+        if let Some(watch) = &mut self.watch
+            && watch.poll_ends(cx, frame.is_pending())
+        {
+            self.inner = None;
+            self.checkin = None; // which closes the connection to the workspace
+            return Poll::Ready(Some(Err(NoLongerAllowed.into())));
+        }
+        match ready!(frame) {
             Some(Ok(frame)) => {
                 self.give_back_if_ended();
                 Poll::Ready(Some(Ok(without_forbidden_trailers(frame))))
@@ -102,6 +120,7 @@ pub(crate) struct RequestBody {
     inner: Option<AnyBody>,
     /// Holds the body back until the server asks for it.
     gate: Option<Gate>,
+    watch: Option<Watch>,
 }
 
 impl RequestBody {
@@ -111,15 +130,22 @@ impl RequestBody {
         B::Data: Buf,
         B::Error: Into<BoxError>,
     {
-        let gate = None;
         if body.is_end_stream() {
-            return Self { inner: None, gate };
+            return Self::empty();
         }
         let body = Chunks(body);
         Self {
             inner: Some(Box::pin(body)),
-            gate,
+            ..Self::empty()
         }
+    }
+
+    /// Fails once it is no longer allowed, unless it has ended by then.
+    pub(crate) fn watched(mut self, watch: impl FnOnce() -> Option<Watch>) -> Self {
+        if !self.is_end_stream() {
+            self.watch = watch();
+        }
+        self
     }
 
     /// Nothing at all.
@@ -127,6 +153,7 @@ impl RequestBody {
         Self {
             inner: None,
             gate: None,
+            watch: None,
         }
     }
 
@@ -152,8 +179,14 @@ impl Body for RequestBody {
             ready!(Pin::new(gate).poll(cx));
             this.gate = None;
         }
-        let frame = ready!(Pin::new(inner).poll_frame(cx));
-        Poll::Ready(frame.map(|frame| frame.map(without_forbidden_trailers)))
+        let frame = Pin::new(inner).poll_frame(cx);
+        if let Some(watch) = &mut this.watch
+            && watch.poll_ends(cx, frame.is_pending())
+        {
+            this.inner = None;
+            return Poll::Ready(Some(Err(NoLongerAllowed.into())));
+        }
+        Poll::Ready(ready!(frame).map(|frame| frame.map(without_forbidden_trailers)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,5 +1,7 @@
 //! One request, one answer.
 
+use std::time::Duration;
+
 use http::header::{CONNECTION, EXPECT, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -16,6 +18,7 @@ use crate::forward::continuing::Gate;
 use crate::forward::headers::OwnHost;
 use crate::forward::pool::{Checkin, Sender};
 use crate::forward::spelling::Spelled;
+use crate::forward::watch::{self, Watch};
 use crate::forward::{Shared, headers, upgrade};
 use crate::info::{BoxError, Protocol};
 use crate::layers::{Exchange, Served};
@@ -49,8 +52,12 @@ where
 
     let host = OwnHost::of(&parts.headers);
     let target = DialTarget::of(permit);
-    let request = Request::from_parts(head_only(parts), RequestBody::new(body));
+    let body = RequestBody::new(body).watched(|| Watch::of(shared, permit));
+    let request = Request::from_parts(head_only(parts), body);
     let (mut response, sender) = send(shared, &target, request).await?;
+    if began.took() > UNNOTICED && shared.has_revoked(permit) {
+        return Err(Refusal::Unreachable(unanswered(&target)));
+    }
     // The version is one of a connection: what the server speaks says nothing about ours.
     *response.version_mut() = Version::HTTP_11;
     began.count(
@@ -71,10 +78,8 @@ where
         sender,
     };
     let (parts, body) = response.into_parts();
-    Ok(Response::from_parts(
-        parts,
-        ForwardBody::new(body, Some(checkin)),
-    ))
+    let body = ForwardBody::new(body, Some(checkin)).watched(|| Watch::of(shared, permit));
+    Ok(Response::from_parts(parts, body))
 }
 
 /// `parts` without the extensions that layers before us have left.
@@ -228,7 +233,13 @@ fn switch(
     shared
         .headers
         .clean_response(response.headers_mut(), permit.service(), host);
-    tokio::spawn(upgrade::tunnel(client, workspace));
+    let lease = shared.revocation.as_ref().map(|all| all.watch(permit));
+    tokio::spawn(async move {
+        tokio::select! {
+            () = upgrade::tunnel(client, workspace) => {}
+            () = watch::revoked(lease.as_ref()) => tracing::debug!("tunnel is no longer allowed"),
+        }
+    });
 
     let mut answer = response.map(|_none| ForwardBody::default());
     let headers = answer.headers_mut();
@@ -237,6 +248,13 @@ fn switch(
         headers.insert(UPGRADE, protocol);
     }
     Ok(answer)
+}
+
+impl Shared {
+    fn has_revoked(&self, permit: &Permit) -> bool {
+        let all = self.revocation.as_ref();
+        all.is_some_and(|all| !all.still_allows(permit))
+    }
 }
 
 fn not_connected(target: &DialTarget, why: &ConnectError) -> Refusal {
@@ -258,3 +276,6 @@ fn unanswered(target: &DialTarget) -> Unanswered {
         debug: target.debug,
     }
 }
+
+/// An answer within this comes as good as at once, and is not asked about again.
+const UNNOTICED: Duration = Duration::from_millis(100);

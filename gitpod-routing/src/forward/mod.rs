@@ -14,6 +14,7 @@ mod pool;
 mod secure;
 mod spelling;
 mod upgrade;
+mod watch;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -39,6 +40,7 @@ use crate::host::Scheme;
 use crate::info::BoxError;
 use crate::layers::Served;
 use crate::refusal::Refusal;
+use crate::revocation::Revocation;
 use crate::stage::{Permit, Routed};
 
 /// Sends permitted requests to workspaces, and brings their answers back.
@@ -59,6 +61,7 @@ pub(crate) struct Shared {
     headers: HeaderPolicy,
     pool: Pool,
     limits: Limits,
+    revocation: Option<Revocation>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +89,7 @@ impl Forward {
             max_idle,
             connect,
             tls,
+            revocation,
         } = options;
         Self(Arc::new(Shared {
             connector,
@@ -98,6 +102,7 @@ impl Forward {
             },
             pool: Pool::new(idle_timeout, max_idle),
             limits: Limits { connect },
+            revocation,
         }))
     }
 }
@@ -149,6 +154,7 @@ pub struct ForwardOptions {
     max_idle: usize,
     connect: Duration,
     tls: Option<Arc<dyn TlsClient>>,
+    revocation: Option<Revocation>,
 }
 
 impl ForwardOptions {
@@ -165,6 +171,7 @@ impl ForwardOptions {
             max_idle: MAX_IDLE_PER_SERVER,
             connect: CONNECT_TIMEOUT,
             tls: None,
+            revocation: None,
         }
     }
 
@@ -212,6 +219,14 @@ impl ForwardOptions {
     #[must_use]
     pub fn with_tls(mut self, tls: Arc<dyn TlsClient>) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// Ends tunnels and bodies when `revocation` says that they are no longer allowed.
+    /// [`WorkspaceProxy`](crate::WorkspaceProxy) does so without being told.
+    #[must_use]
+    pub fn with_revocation(mut self, revocation: Revocation) -> Self {
+        self.revocation = Some(revocation);
         self
     }
 

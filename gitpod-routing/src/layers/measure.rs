@@ -129,6 +129,11 @@ impl Exchange {
         }
     }
 
+    #[cfg(feature = "proxy")]
+    pub(crate) fn took(&self) -> std::time::Duration {
+        self.began.elapsed().unwrap_or_default()
+    }
+
     pub(crate) fn count(
         self,
         total: &'static str,

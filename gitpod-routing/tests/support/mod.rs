@@ -100,7 +100,7 @@ pub fn crlf(text: &str) -> String {
     text.replace('\n', "\r\n")
 }
 
-async fn serve_proxy(proxy: WorkspaceProxy) -> SocketAddr {
+pub async fn serve_proxy(proxy: WorkspaceProxy) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
