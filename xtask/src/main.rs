@@ -10,6 +10,7 @@ mod gate;
 mod install;
 mod shell;
 mod test;
+mod torture;
 mod vectors;
 
 #[derive(Debug, Parser)]
@@ -48,6 +49,8 @@ enum Task {
     },
     /// Try the README's first command from a fresh clone
     FirstCommand,
+    /// Kill `gitpod up` at random moments, start it again, and check that its promises hold
+    Torture(torture::Torture),
 }
 
 /// The command could not be done at all, as opposed to "done, and something failed".
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Task::Deny => gate::deny::check().map(done),
         Task::Fuzz { seconds } => gate::fuzz::run_each(seconds).map(done),
         Task::FirstCommand => gate::first_command::check().map(done),
+        Task::Torture(torture) => torture::run(&torture, out),
         Task::Vectors { file, group } => vectors::run(&file, group.as_deref(), out),
     };
     result.unwrap_or_else(|why| {
