@@ -1,5 +1,6 @@
 //! The command line.
 
+mod access;
 mod ssh;
 
 use std::ffi::OsString;
@@ -11,6 +12,10 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gitpod_lifecycle::GoDuration;
 
+pub(crate) use self::access::{
+    CompletionArgs, DoctorArgs, ManArgs, OpenArgs, PortsArgs, SetPort, ShareArgs, TimeoutArgs,
+    UnshareArgs, VersionArgs,
+};
 pub(crate) use self::ssh::{
     SshArgs, SshConfigArgs, SshKeyAddArgs, SshKeyArgs, SshKeyCommand, SshKeyListArgs,
     SshKeyRemoveArgs, SshListen,
@@ -59,10 +64,54 @@ pub(crate) enum Command {
   gitpod ssh-config --write            once; then: ssh ID.gitpod
   gitpod ssh-config                    prints what that amounts to")]
     SshConfig(SshConfigArgs),
+    /// Print a link that signs a browser in, and open it: the page, or a workspace.
+    #[command(after_help = "Examples:
+  gitpod open                          the page of all workspaces
+  gitpod open pink-panda-ns35kd21      the editor of one
+  gitpod open pink-panda-ns35kd21 --port 3000 --no-browser")]
+    Open(OpenArgs),
+    /// Show the ports of a workspace, or change who may use them.
+    #[command(after_help = "Examples:
+  gitpod ports pink-panda-ns35kd21
+  gitpod ports pink-panda-ns35kd21 --set 3000=public")]
+    Ports(PortsArgs),
+    /// Make a link by which others may use a workspace for a while.
+    #[command(after_help = "Examples:
+  gitpod share pink-panda-ns35kd21 --port 3000 --for 30m
+  gitpod share pink-panda-ns35kd21 -o json
+  gitpod share pink-panda-ns35kd21 --list")]
+    Share(ShareArgs),
+    /// End shares of a workspace, and cut their visitors off.
+    #[command(after_help = "Examples:
+  gitpod unshare pink-panda-ns35kd21                   all of them
+  gitpod unshare pink-panda-ns35kd21 0a1b2c…           one, as `gitpod share ID --list` names it")]
+    Unshare(UnshareArgs),
+    /// Say after how long without use a workspace stops.
+    #[command(after_help = "Example:
+  gitpod timeout pink-panda-ns35kd21 2h")]
+    Timeout(TimeoutArgs),
     /// Stop a workspace and keep its files.
     Stop(StopArgs),
     /// Stop a workspace and remove it and its files.
     Delete(DeleteArgs),
+    /// Check whether this machine has what `up` needs; each finding comes with a fix.
+    #[command(after_help = "Examples:
+  gitpod doctor
+  gitpod doctor --domain ws.example.com -o json")]
+    Doctor(DoctorArgs),
+    /// Print a script that completes commands in a shell.
+    #[command(after_help = "Examples:
+  gitpod completion bash > ~/.local/share/bash-completion/completions/gitpod
+  gitpod completion fish > ~/.config/fish/completions/gitpod.fish
+  gitpod completion zsh > ~/.zfunc/_gitpod")]
+    Completion(CompletionArgs),
+    /// Print the manual, or write a page for each command.
+    #[command(after_help = "Examples:
+  gitpod man | man -l -
+  gitpod man --dir ~/.local/share/man/man1")]
+    Man(ManArgs),
+    /// Tell the version of this program, and that of the `up` that runs.
+    Version(VersionArgs),
     /// Run inside a workspace (started by `up`).
     #[command(hide = true)]
     Supervisor {

@@ -30,6 +30,20 @@ pub(crate) fn to_stdout(
     while_read(write).map(drop)
 }
 
+/// Writes on standard output as it is: what `write` gives must hold no sequence but
+/// its own.
+pub(crate) fn with_colours(
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed("cannot write to standard output").because(&why))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// As [`to_stdout`], and tells whether anybody reads on.
 ///
 /// A terminal gets text only: what workspaces and repositories say might hold

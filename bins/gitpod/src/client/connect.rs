@@ -12,6 +12,8 @@ use tower::service_fn;
 
 use crate::cli::StateDir;
 use crate::exit::{Failure, Kind};
+use crate::local::access_client::AccessClient;
+use crate::local::page_client::PageClient;
 use crate::local::workspaces_client::WorkspacesClient;
 use crate::ssh::local::ssh_client::SshClient;
 use crate::state_dir;
@@ -19,6 +21,16 @@ use crate::state_dir;
 /// What a running `up` says of workspaces.
 pub(super) async fn connect(state: &StateDir) -> Result<WorkspacesClient<Channel>, Failure> {
     Ok(WorkspacesClient::new(channel(state).await?))
+}
+
+/// What a running `up` says of who may use workspaces.
+pub(super) async fn connect_access(state: &StateDir) -> Result<AccessClient<Channel>, Failure> {
+    Ok(AccessClient::new(channel(state).await?))
+}
+
+/// What a running `up` says of itself and its page.
+pub(super) async fn connect_page(state: &StateDir) -> Result<PageClient<Channel>, Failure> {
+    Ok(PageClient::new(channel(state).await?))
 }
 
 /// What a running `up` says of its SSH gateway.

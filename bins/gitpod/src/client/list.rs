@@ -1,9 +1,8 @@
 //! `gitpod list`.
 
-use std::io::{self, Write};
-
+use super::WorkspaceView;
 use super::connect::{connect, failure};
-use super::{WorkspaceView, table};
+use super::table::{Table, Tone};
 use crate::cli::{Format, ListArgs};
 use crate::exit::Failure;
 use crate::local::{ListRequest, Workspace};
@@ -23,29 +22,29 @@ pub(crate) async fn list(args: ListArgs) -> Result<(), Failure> {
             let views: Vec<_> = views.map(WorkspaceView::without_config).collect();
             print::json(&views)
         }
-        Format::Text => print::to_stdout(|out| write_table(out, &workspaces)),
+        Format::Text => {
+            table(&workspaces).print("no workspaces; make one with `gitpod start REPO`")
+        }
     }
 }
 
-fn write_table(out: &mut dyn Write, workspaces: &[Workspace]) -> io::Result<()> {
-    if workspaces.is_empty() {
-        return writeln!(out, "no workspaces; make one with `gitpod start REPO`");
+fn table(workspaces: &[Workspace]) -> Table<4> {
+    let mut table = Table::new(["ID", "PHASE", "URL", "REPOSITORY"]);
+    for workspace in workspaces {
+        let failed = !workspace.failure.is_empty();
+        let tone = match workspace.phase.as_str() {
+            "running" => Tone::Good,
+            "stopped" if failed => Tone::Bad,
+            "stopped" => Tone::None,
+            _ => Tone::Warn,
+        };
+        let reason = if failed { " (failed)" } else { "" };
+        table.row([
+            (workspace.id.clone(), Tone::None),
+            (format!("{}{reason}", workspace.phase), tone),
+            (workspace.url.clone(), Tone::None),
+            (workspace.repository.clone(), Tone::None),
+        ]);
     }
-    let rows: Vec<_> = workspaces
-        .iter()
-        .map(|w| {
-            let reason = if w.failure.is_empty() {
-                ""
-            } else {
-                " (failed)"
-            };
-            [
-                w.id.clone(),
-                format!("{}{reason}", w.phase),
-                w.url.clone(),
-                w.repository.clone(),
-            ]
-        })
-        .collect();
-    table::write(&mut &mut *out, ["ID", "PHASE", "URL", "REPOSITORY"], &rows)
+    table
 }

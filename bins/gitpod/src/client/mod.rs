@@ -1,10 +1,15 @@
 //! The commands that ask a running `up`.
 
+mod completion;
 mod connect;
 mod delete;
 mod describe;
+mod doctor;
 mod list;
 mod logs;
+mod open;
+mod ports;
+mod share;
 mod ssh;
 mod ssh_config;
 mod ssh_key;
@@ -12,15 +17,26 @@ mod ssh_stdio;
 mod start;
 mod stop;
 mod table;
+mod timeout;
+mod unshare;
+mod version;
 mod view;
 
+pub(crate) use self::completion::{completion, man};
 pub(crate) use self::delete::delete;
 pub(crate) use self::describe::describe;
+pub(crate) use self::doctor::doctor;
 pub(crate) use self::list::list;
 pub(crate) use self::logs::logs;
+pub(crate) use self::open::open;
+pub(crate) use self::ports::ports;
+pub(crate) use self::share::share;
 pub(crate) use self::ssh::ssh;
 pub(crate) use self::ssh_config::ssh_config;
 pub(crate) use self::ssh_key::ssh_key;
 pub(crate) use self::start::start;
 pub(crate) use self::stop::stop;
+pub(crate) use self::timeout::timeout;
+pub(crate) use self::unshare::unshare;
+pub(crate) use self::version::version;
 pub(crate) use self::view::WorkspaceView;

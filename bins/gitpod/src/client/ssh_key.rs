@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::connect::{connect_ssh, failure};
-use super::table;
+use super::table::{Table, Tone};
 use crate::cli::{
     Format, SshKeyAddArgs, SshKeyArgs, SshKeyCommand, SshKeyListArgs, SshKeyRemoveArgs, StateDir,
 };
@@ -63,13 +63,12 @@ async fn list(args: SshKeyListArgs) -> Result<(), Failure> {
             )
         }),
         Format::Text => {
-            let rows: Vec<_> = keys
-                .into_iter()
-                .map(|key| [key.fingerprint, key.r#type, key.comment])
-                .collect();
-            print::to_stdout(|out| {
-                table::write(&mut &mut *out, ["FINGERPRINT", "TYPE", "COMMENT"], &rows)
-            })
+            let mut table = Table::new(["FINGERPRINT", "TYPE", "COMMENT"]);
+            for key in keys {
+                let cells = [key.fingerprint, key.r#type, key.comment];
+                table.row(cells.map(|text| (text, Tone::None)));
+            }
+            table.print("no keys")
         }
     }
 }

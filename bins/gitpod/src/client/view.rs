@@ -32,8 +32,9 @@ struct ConfigView {
     ignored: Vec<String>,
 }
 
+/// One port, as `describe` and `ports` print it with `-o json`.
 #[derive(Debug, Serialize)]
-struct PortView {
+pub(super) struct PortView {
     port: u32,
     visibility: String,
     protocol: String,
@@ -42,6 +43,9 @@ struct PortView {
     name: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     description: String,
+    /// Told by `describe` and `ports` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    served: Option<bool>,
 }
 
 impl From<Workspace> for WorkspaceView {
@@ -88,6 +92,7 @@ impl From<Port> for PortView {
             url: from.url,
             name: from.name,
             description: from.description,
+            served: Some(from.served),
         }
     }
 }

@@ -1,0 +1,179 @@
+//! The commands about who may use workspaces, and about this program.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use clap_complete::Shell;
+
+use super::{Output, StateDir, positive};
+
+#[derive(Args, Debug)]
+pub(crate) struct OpenArgs {
+    /// Which workspace; without one: the page of all workspaces.
+    pub(crate) id: Option<String>,
+    /// Lead to this port instead of the editor.
+    #[arg(long, value_name = "PORT", requires = "id", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Only print the link.
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    #[command(flatten)]
+    pub(crate) state: StateDir,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PortsArgs {
+    /// Which workspace.
+    pub(crate) id: String,
+    /// Open a port to everybody, or to its owner alone. May be given more than once.
+    #[arg(long, value_name = "PORT=private|public")]
+    pub(crate) set: Vec<SetPort>,
+    #[command(flatten)]
+    pub(crate) state: StateDir,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What is wanted of a port.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct SetPort {
+    pub(crate) port: u16,
+    pub(crate) visibility: PortVisibility,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum PortVisibility {
+    /// For its owner, and those a share lets in.
+    Private,
+    /// For everybody who reaches this machine.
+    Public,
+}
+
+impl FromStr for SetPort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (port, visibility) = text
+            .split_once('=')
+            .ok_or_else(|| "write it like 3000=public".to_owned())?;
+        let port = port
+            .parse()
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or_else(|| format!("{port:?} is no port from 1 to 65535"))?;
+        let visibility = PortVisibility::from_str(visibility, true)
+            .map_err(|_| format!("{visibility:?} is neither `private` nor `public`"))?;
+        Ok(Self { port, visibility })
+    }
+}
+
+impl fmt::Display for PortVisibility {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Private => "private",
+            Self::Public => "public",
+        })
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ShareArgs {
+    /// Which workspace.
+    pub(crate) id: String,
+    /// Share this port alone, instead of the editor and all ports.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// How long the link works: `2h`, `30m`; a year at most.
+    #[arg(long = "for", value_name = "DURATION", default_value = "2h", value_parser = positive)]
+    pub(crate) lifetime: Duration,
+    /// Show what is shared already, and share nothing.
+    #[arg(long, conflicts_with_all = ["port", "lifetime"])]
+    pub(crate) list: bool,
+    #[command(flatten)]
+    pub(crate) state: StateDir,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct UnshareArgs {
+    /// Which workspace.
+    pub(crate) id: String,
+    /// Which share, as `share` printed it; without one: all of them.
+    pub(crate) share_id: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: StateDir,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TimeoutArgs {
+    /// Which workspace. It has to run.
+    pub(crate) id: String,
+    /// Stop it when nobody has used it for so long: `30m`, `2h`.
+    #[arg(value_parser = positive)]
+    pub(crate) duration: Duration,
+    #[command(flatten)]
+    pub(crate) state: StateDir,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArgs {
+    /// The domain that `up` is to use.
+    #[arg(long, value_name = "NAME", default_value = "ws.localhost")]
+    pub(crate) domain: String,
+    /// Where `up` is to listen for HTTP.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Where `up` is to listen for SSH.
+    #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:2200")]
+    pub(crate) ssh_listen: super::SshListen,
+    #[command(flatten)]
+    pub(crate) state: StateDir,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompletionArgs {
+    /// For which shell.
+    pub(crate) shell: Shell,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ManArgs {
+    /// Write a page for each command into this directory, instead of printing the first.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct VersionArgs {
+    #[command(flatten)]
+    pub(crate) state: StateDir,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_is_set_by_number_and_visibility() {
+        let set = SetPort {
+            port: 3000,
+            visibility: PortVisibility::Public,
+        };
+        assert_eq!("3000=public".parse(), Ok(set));
+        for text in ["3000", "0=public", "70000=public", "3000=open", "=", ""] {
+            assert!(text.parse::<SetPort>().is_err(), "{text}");
+        }
+    }
+}

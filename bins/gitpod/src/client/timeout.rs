@@ -1,0 +1,28 @@
+//! `gitpod timeout`.
+
+use gitpod_lifecycle::GoDuration;
+
+use super::connect::{connect_access, failure};
+use crate::cli::TimeoutArgs;
+use crate::exit::Failure;
+use crate::local::SetTimeoutRequest;
+use crate::print;
+
+/// Gives the present run of a workspace another limit.
+pub(crate) async fn timeout(args: TimeoutArgs) -> Result<(), Failure> {
+    let limit = GoDuration::from(args.duration).to_string();
+    let request = SetTimeoutRequest {
+        workspace_id: args.id.clone(),
+        timeout: limit.clone(),
+    };
+    connect_access(&args.state)
+        .await?
+        .set_timeout(request)
+        .await
+        .map_err(|why| failure("cannot change the limit", &why))?;
+    print::note(&format!(
+        "{} stops when nobody has used it for {limit}, until it is started again",
+        args.id
+    ));
+    Ok(())
+}
