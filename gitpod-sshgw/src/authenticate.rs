@@ -2,21 +2,47 @@
 
 use std::sync::Arc;
 
-use gitpod_routing::{RunState, WorkspaceId, WorkspaceInfo, WorkspaceInfoProvider};
+use gitpod_routing::{
+    Lookup, OwnerToken, RunState, WorkspaceId, WorkspaceInfo, WorkspaceInfoProvider,
+};
 
 use crate::authenticator::{SshAuthenticator, Verdict};
 use crate::code::ErrorCode;
 use crate::credential::Credential;
+#[cfg(feature = "server")]
+use crate::credential::Right;
 use crate::login::{LoginName, SessionTarget};
 
 /// Finds the workspace a client asks for, and decides whether it may come in.
 ///
 /// Every request of a client is decided anew, by what is known of the workspace
 /// then. Cloning copies pointers.
+///
+/// # Rules
+///
+/// Under [`Rules::Improved`], the default, who has not proved anything learns
+/// nothing: there is one refusal, [`Refusal::Continue`], whether the workspace is
+/// unknown, stopped, or not theirs, and the authenticator is asked in each case.
+/// Somebody who proves to be admitted to a workspace that does not run is let in,
+/// so that she can be told: see [`Authenticated::is_running`].
+///
+/// [`Rules::Reference`] denies at once whatever does not run.
 #[derive(Clone, Debug)]
 pub struct Authenticate {
     provider: Arc<dyn WorkspaceInfoProvider>,
     authenticator: Arc<dyn SshAuthenticator>,
+    rules: Rules,
+}
+
+/// Whose rules are followed where ours are better.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Rules {
+    /// Ours.
+    #[default]
+    Improved,
+    /// Those of the reference system, for comparing with it.
+    Reference,
 }
 
 impl Authenticate {
@@ -29,7 +55,15 @@ impl Authenticate {
         Self {
             provider,
             authenticator,
+            rules: Rules::Improved,
         }
+    }
+
+    /// With other `rules`.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
     }
 
     /// Decides one authentication request.
@@ -42,29 +76,93 @@ impl Authenticate {
         user_name: &str,
         credential: Credential<'_>,
     ) -> Result<Accepted, Refusal> {
-        let login = LoginName::parse(user_name, credential.name_form());
-        let login = login.map_err(|why| Refusal::Denied(why.code()))?;
-        let info = self.locate(&login.id).await?;
-        let decided = self.authenticator.decide(&login, &credential, &info).await;
+        let result = match LoginName::parse(user_name, credential.name_form()) {
+            Ok(login) => self.decide(&login, credential).await,
+            Err(why) => Err(Refusal::Denied(why.code())),
+        };
+        match (self.rules, result) {
+            (Rules::Improved, Err(Refusal::Denied(code))) => Err(Refusal::Continue(code)),
+            (_, result) => result,
+        }
+    }
+
+    async fn decide(
+        &self,
+        login: &LoginName,
+        credential: Credential<'_>,
+    ) -> Result<Accepted, Refusal> {
+        let found = match (self.look_up(&login.id).await, self.rules) {
+            (Ok(Some(info)), _) if info.state == RunState::Running => Ok(info),
+            (Ok(Some(info)), Rules::Improved) => Ok(info),
+            (Ok(Some(_)), Rules::Reference) => Err(ErrorCode::NotRunning),
+            (Ok(None), _) => Err(ErrorCode::NotFound),
+            (Err(_), _) => Err(ErrorCode::Other),
+        };
+        let info = match (found, self.rules) {
+            (Ok(info), _) => info,
+            (Err(code), Rules::Reference) => return Err(Refusal::Denied(code)),
+            (Err(code), Rules::Improved) => {
+                self.ask_in_vain(login, &credential).await;
+                return Err(Refusal::Denied(code));
+            }
+        };
+        let decided = self.authenticator.decide(login, &credential, &info).await;
         match decided.map_err(|_| Refusal::Denied(ErrorCode::Other))? {
-            Verdict::Admit => Ok(accepted(&login, &credential, info)),
-            Verdict::Continue => Err(Refusal::Continue(code_of(&login, &credential))),
+            Verdict::Admit => Ok(accepted(login, &credential, info)),
+            Verdict::Continue => Err(Refusal::Continue(code_of(login, &credential))),
             Verdict::Deny => Err(Refusal::Denied(ErrorCode::AuthFailed)),
         }
     }
 
-    async fn locate(&self, id: &WorkspaceId) -> Result<Arc<WorkspaceInfo>, Refusal> {
-        let found = match self.provider.cached(id) {
-            Some(found) => found,
-            None => self.provider.workspace_info(id).await,
+    /// Takes the time of a decision about a workspace that does not exist, so that
+    /// its absence cannot be told from a wrong key.
+    async fn ask_in_vain(&self, login: &LoginName, credential: &Credential<'_>) {
+        let Ok(nothing) = "nothing".parse() else {
+            return;
         };
-        match found {
-            Ok(Some(info)) if info.state == RunState::Running => Ok(info),
-            Ok(Some(_)) => Err(Refusal::Denied(ErrorCode::NotRunning)),
-            Ok(None) => Err(Refusal::Denied(ErrorCode::NotFound)),
-            Err(_) => Err(Refusal::Denied(ErrorCode::Other)),
+        let decoy = WorkspaceInfo::new(login.id.clone(), nothing, OwnerToken::new(""));
+        drop(self.authenticator.decide(login, credential, &decoy).await);
+    }
+
+    /// Whether what let `session` in would let it in now.
+    #[cfg(feature = "server")]
+    pub(crate) async fn again(&self, session: &Authenticated, right: &Right) -> Standing {
+        let info = match self.look_up(&session.info.id).await {
+            Ok(Some(info)) => info,
+            Ok(None) => return Standing::Gone,
+            Err(_) => return Standing::Unknown,
+        };
+        if info.instance != session.info.instance || info.state != session.info.state {
+            return Standing::Gone;
+        }
+        let (login, credential) = right.as_request();
+        match self.authenticator.decide(login, &credential, &info).await {
+            Ok(Verdict::Admit) => Standing::Stands,
+            Ok(_) => Standing::Revoked,
+            Err(_) => Standing::Unknown,
         }
     }
+
+    async fn look_up(&self, id: &WorkspaceId) -> Lookup {
+        match self.provider.cached(id) {
+            Some(found) => found,
+            None => self.provider.workspace_info(id).await,
+        }
+    }
+}
+
+/// What became of the permission that a session began with.
+#[cfg(feature = "server")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Standing {
+    /// It would be let in again.
+    Stands,
+    /// The workspace is gone, or is another run of it, or runs no longer.
+    Gone,
+    /// The workspace is as before, but this credential opens it no longer.
+    Revoked,
+    /// Nobody knows.
+    Unknown,
 }
 
 fn accepted(login: &LoginName, credential: &Credential<'_>, info: Arc<WorkspaceInfo>) -> Accepted {
@@ -110,6 +208,13 @@ impl Authenticated {
     #[must_use]
     pub const fn info(&self) -> &Arc<WorkspaceInfo> {
         &self.info
+    }
+
+    /// Whether the workspace ran then. It may not: somebody who proves that she may
+    /// use it is told so, instead of being refused as a stranger is.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.info.state == RunState::Running
     }
 
     /// Which system of it.

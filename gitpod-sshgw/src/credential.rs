@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+#[cfg(feature = "server")]
+use gitpod_routing::OwnerToken;
+
+#[cfg(feature = "server")]
+use crate::login::LoginName;
 use crate::login::NameForm;
 
 /// What a client presents with one authentication request.
@@ -59,5 +64,31 @@ impl<'a> SignedKey<'a> {
     #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {
         self.0
+    }
+}
+
+/// What somebody was let in by, kept for asking again while she is in.
+#[cfg(feature = "server")]
+#[derive(Clone, Debug)]
+pub(crate) enum Right {
+    /// The token in the name.
+    Name(LoginName),
+    /// A password.
+    Password(LoginName, OwnerToken),
+    /// A key, by its SSH encoding.
+    Key(LoginName, Box<[u8]>),
+}
+
+#[cfg(feature = "server")]
+impl Right {
+    /// The request that was made with it.
+    pub(crate) fn as_request(&self) -> (&LoginName, Credential<'_>) {
+        match self {
+            Self::Name(login) => (login, Credential::None),
+            Self::Password(login, password) => {
+                (login, Credential::Password(password.expose().as_bytes()))
+            }
+            Self::Key(login, blob) => (login, Credential::SignedKey(SignedKey::verified(blob))),
+        }
     }
 }

@@ -59,10 +59,18 @@ mod code;
 mod conformance;
 mod credential;
 mod host_key;
+#[cfg(feature = "server")]
+mod limits;
 mod login;
+#[cfg(feature = "server")]
+mod observer;
+#[cfg(feature = "server")]
+mod policy;
 #[cfg(feature = "server")]
 mod private_key;
 mod public_key;
+#[cfg(feature = "server")]
+mod server;
 #[cfg(feature = "tcp")]
 mod tcp;
 #[cfg(feature = "server")]
@@ -73,7 +81,7 @@ mod upstream_login;
 mod user_ca;
 
 pub use self::attempts::{AuthAttempts, Reply};
-pub use self::authenticate::{Accepted, Authenticate, Authenticated, Refusal};
+pub use self::authenticate::{Accepted, Authenticate, Authenticated, Refusal, Rules};
 pub use self::authenticator::{AuthenticatorError, OwnerAuthenticator, SshAuthenticator, Verdict};
 pub use self::code::ErrorCode;
 #[cfg(all(feature = "testing", feature = "server"))]
@@ -82,10 +90,21 @@ pub use self::conformance::check_upstream_connector;
 pub use self::conformance::{Violation, check_authenticator};
 pub use self::credential::{Credential, SignedKey};
 pub use self::host_key::preferred_host_key;
+#[cfg(feature = "server")]
+pub use self::limits::SshLimits;
 pub use self::login::{LoginName, LoginNameError, LoginParts, NameForm, SessionTarget};
+#[cfg(feature = "server")]
+pub use self::observer::{
+    Heard, IgnoreSessions, LoginMethod, MemorySessions, SessionEnd, SessionInfo, SessionObserver,
+    SessionSummary,
+};
+#[cfg(feature = "server")]
+pub use self::policy::{ChannelAsk, ChannelPolicy, NoForwards, UsualChannels};
 #[cfg(feature = "server")]
 pub use self::private_key::{PrivateKey, PrivateKeyError};
 pub use self::public_key::{PublicKey, PublicKeyError};
+#[cfg(feature = "server")]
+pub use self::server::Gateway;
 #[cfg(feature = "tcp")]
 pub use self::tcp::TcpUpstream;
 #[cfg(feature = "server")]

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gitpod_routing::{
-    Admission, MemoryProvider, OwnerToken, ProviderError, WorkspaceId, WorkspaceInfo,
+    Admission, MemoryProvider, OwnerToken, ProviderError, RunState, WorkspaceId, WorkspaceInfo,
     WorkspaceInfoProvider,
 };
 use gitpod_sshgw::{
-    Accepted, Authenticate, Credential, ErrorCode, OwnerAuthenticator, Refusal, SessionTarget,
-    SignedKey,
+    Accepted, Authenticate, Credential, ErrorCode, OwnerAuthenticator, Refusal, Rules,
+    SessionTarget, SignedKey,
 };
 
 const ID: &str = "pink-panda-ns35kd21";
@@ -71,7 +71,10 @@ async fn sharing_a_workspace_does_not_open_its_shell() {
 async fn a_workspace_without_a_token_admits_no_empty_one() {
     let gate = gate(workspace(""));
     let in_name = gate.attempt("pink-panda-ns35kd21#", Credential::None).await;
-    assert_eq!(in_name.err(), Some(Refusal::Denied(ErrorCode::AuthFailed)));
+    assert_eq!(
+        in_name.err(),
+        Some(Refusal::Continue(ErrorCode::AuthFailed))
+    );
     let password = gate.attempt(ID, Credential::Password(b"")).await;
     assert_eq!(
         password.err(),
@@ -79,43 +82,68 @@ async fn a_workspace_without_a_token_admits_no_empty_one() {
     );
 }
 
+fn stopped() -> WorkspaceInfo {
+    let mut info = workspace("s3cret");
+    info.state = RunState::Stopped;
+    info
+}
+
 #[tokio::test]
-async fn what_is_not_a_running_workspace_closes_the_connection() {
-    let stopped = WorkspaceInfo::new(
-        ID.parse().unwrap(),
-        "instance".parse().unwrap(),
-        OwnerToken::new("s3cret"),
-    );
-    let gate = gate(stopped);
-    for (name, code) in [
-        (ID, ErrorCode::NotRunning),
-        ("pink-panda-zzzzzzzz", ErrorCode::NotFound),
-        ("8080-pink-panda-ns35kd21", ErrorCode::NotFound),
-        ("root", ErrorCode::InvalidId),
-        ("", ErrorCode::InvalidId),
-        ("pink-panda-ns35kd21\r\nx", ErrorCode::NotFound),
-    ] {
+async fn what_is_not_a_running_workspace_closes_the_connection_by_the_reference_s_rules() {
+    let gate = gate(stopped()).with_rules(Rules::Reference);
+    for (name, code) in NOT_RUNNING {
         let refused = gate.attempt(name, Credential::Password(b"s3cret")).await;
         assert_eq!(refused.err(), Some(Refusal::Denied(code)), "{name:?}");
     }
 }
 
 #[tokio::test]
-async fn a_provider_that_does_not_know_closes_the_connection_without_blame() {
-    #[derive(Debug)]
-    struct Loading;
-
-    #[async_trait]
-    impl WorkspaceInfoProvider for Loading {
-        async fn workspace_info(
-            &self,
-            _: &WorkspaceId,
-        ) -> Result<Option<Arc<WorkspaceInfo>>, ProviderError> {
-            Err(ProviderError::NotReady)
-        }
+async fn attack_39_a_stranger_gets_one_answer_whatever_there_is() {
+    let gate = gate(stopped());
+    for (name, _) in NOT_RUNNING {
+        let refused = gate.attempt(name, Credential::Password(b"guess")).await;
+        assert!(matches!(refused, Err(Refusal::Continue(_))), "{name:?}");
+        let offered = gate.attempt(name, Credential::OfferedKey(b"key")).await;
+        assert!(matches!(offered, Err(Refusal::Continue(_))), "{name:?}");
     }
+}
 
+#[tokio::test]
+async fn the_owner_of_a_stopped_workspace_is_let_in_to_be_told() {
+    let signed = Credential::SignedKey(SignedKey::verified(KEY));
+    let accepted = gate(stopped()).attempt(ID, signed).await;
+    let Ok(Accepted::LoggedIn(proof)) = accepted else {
+        panic!("{accepted:?}")
+    };
+    assert!(!proof.is_running());
+}
+
+/// Names beside a stopped workspace, and what is counted for them.
+const NOT_RUNNING: [(&str, ErrorCode); 6] = [
+    (ID, ErrorCode::NotRunning),
+    ("pink-panda-zzzzzzzz", ErrorCode::NotFound),
+    ("8080-pink-panda-ns35kd21", ErrorCode::NotFound),
+    ("root", ErrorCode::InvalidId),
+    ("", ErrorCode::InvalidId),
+    ("pink-panda-ns35kd21\r\nx", ErrorCode::NotFound),
+];
+
+#[derive(Debug)]
+struct Loading;
+
+#[async_trait]
+impl WorkspaceInfoProvider for Loading {
+    async fn workspace_info(
+        &self,
+        _: &WorkspaceId,
+    ) -> Result<Option<Arc<WorkspaceInfo>>, ProviderError> {
+        Err(ProviderError::NotReady)
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_does_not_know_lets_nobody_in_without_blame() {
     let gate = Authenticate::new(Arc::new(Loading), Arc::new(OwnerAuthenticator::new()));
     let refused = gate.attempt(ID, Credential::None).await;
-    assert_eq!(refused.err(), Some(Refusal::Denied(ErrorCode::Other)));
+    assert_eq!(refused.err(), Some(Refusal::Continue(ErrorCode::Other)));
 }

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use gitpod_routing::{Admission, MemoryProvider, OwnerToken, RunState, WorkspaceInfo};
 use gitpod_sshgw::{
     Accepted, AuthAttempts, Authenticate, Authenticated, Credential, LoginParts, NameForm,
-    OwnerAuthenticator, Refusal, Reply, SessionTarget, SignedKey, preferred_host_key,
+    OwnerAuthenticator, Refusal, Reply, Rules, SessionTarget, SignedKey, preferred_host_key,
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -152,10 +152,10 @@ fn gate(fixtures: &Value, input: &Value) -> Result<Authenticate, String> {
         let name = name.as_str().ok_or("a name in `workspaces` is no text")?;
         provider.insert(workspace(&fixtures["fixtures"]["workspaces"][name])?);
     }
-    Ok(Authenticate::new(
-        Arc::new(provider),
-        Arc::new(OwnerAuthenticator::new()),
-    ))
+    Ok(
+        Authenticate::new(Arc::new(provider), Arc::new(OwnerAuthenticator::new()))
+            .with_rules(Rules::Reference),
+    )
 }
 
 fn workspace(fixture: &Value) -> Result<WorkspaceInfo, String> {

@@ -1,0 +1,20 @@
+//! The gateway itself.
+
+mod budget;
+mod client_side;
+mod config;
+mod count;
+mod explain;
+mod forwards;
+mod gateway;
+mod lanes;
+mod metrics;
+mod opening;
+mod pipe;
+mod session;
+mod stream;
+mod switch;
+mod watch;
+mod workspace_side;
+
+pub use self::gateway::Gateway;

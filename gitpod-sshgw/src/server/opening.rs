@@ -1,0 +1,106 @@
+//! Channels that clients open towards the workspace.
+
+use std::sync::Arc;
+
+use russh::server::{ChannelOpenHandle, Msg};
+use russh::{Channel, ChannelOpenFailure, client};
+use tokio::sync::mpsc;
+
+use super::explain::{explain, why_not};
+use super::lanes::{Lane, Lanes};
+use super::pipe::pipe;
+use super::session::{OpenChannel, Session};
+use super::workspace_side::reason_of;
+use crate::policy::ChannelAsk;
+
+/// What a client wants to open.
+#[derive(Debug)]
+pub(crate) enum Opening {
+    /// A program.
+    Session,
+    /// A connection from the workspace to somewhere.
+    Dial {
+        to: (String, u32),
+        from: (String, u32),
+    },
+    /// A connection to a unix socket in the workspace.
+    DialSocket(String),
+}
+
+impl Opening {
+    pub(crate) fn ask(&self) -> ChannelAsk<'_> {
+        match self {
+            Self::Session => ChannelAsk::Session,
+            Self::Dial {
+                to: (host, port), ..
+            } => ChannelAsk::Dial { host, port: *port },
+            Self::DialSocket(path) => ChannelAsk::DialSocket(path),
+        }
+    }
+
+    async fn open(&self, lane: &Lane) -> Result<Channel<client::Msg>, russh::Error> {
+        let workspace = &lane.handle;
+        match self {
+            Self::Session => workspace.channel_open_session().await,
+            Self::Dial { to, from } => {
+                workspace
+                    .channel_open_direct_tcpip(&*to.0, to.1, &*from.0, from.1)
+                    .await
+            }
+            Self::DialSocket(path) => workspace.channel_open_direct_streamlocal(&**path).await,
+        }
+    }
+}
+
+/// A channel that a client has asked for and was not yet answered.
+pub(crate) struct Asked {
+    pub(crate) place: OpenChannel,
+    pub(crate) channel: Channel<Msg>,
+    pub(crate) reply: ChannelOpenHandle,
+    pub(crate) replies: Option<mpsc::UnboundedSender<bool>>,
+}
+
+impl Asked {
+    /// Opens the twin in the workspace, answers, and sends on what comes.
+    pub(crate) async fn serve(self, opening: Opening) {
+        let session = Arc::clone(self.place.session());
+        match Self::twin(&session, &opening).await {
+            Ok((lane, twin)) => {
+                self.reply.accept().await;
+                pipe(&session, self.channel, twin, self.replies).await;
+                session.lanes.give_back(lane).await;
+            }
+            Err(Refused::Channel(reason)) => self.reply.reject(reason).await,
+            Err(Refused::Session(text)) => match opening {
+                Opening::Session => {
+                    self.reply.accept().await;
+                    explain(self.channel, self.replies, &text).await;
+                }
+                _ => self.reply.reject(ChannelOpenFailure::ConnectFailed).await,
+            },
+        }
+    }
+
+    async fn twin(
+        session: &Arc<Session>,
+        opening: &Opening,
+    ) -> Result<(Arc<Lane>, Channel<client::Msg>), Refused> {
+        if let Some(text) = why_not(session) {
+            return Err(Refused::Session(text));
+        }
+        let lane = Lanes::take(session).await;
+        let lane =
+            lane.map_err(|why| Refused::Session(super::explain::unreachable(session, &why)))?;
+        let twin = opening.open(&lane).await;
+        let twin = twin.map_err(|why| Refused::Channel(reason_of(why)))?;
+        Ok((lane, twin))
+    }
+}
+
+/// Why there is no twin.
+enum Refused {
+    /// The workspace does not open this channel.
+    Channel(ChannelOpenFailure),
+    /// The workspace cannot be reached, for this reason.
+    Session(String),
+}

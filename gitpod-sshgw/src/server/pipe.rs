@@ -1,0 +1,264 @@
+//! One channel of the client, and its twin in the workspace.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client, server};
+use tokio::sync::mpsc;
+
+use super::session::{Phase, Session};
+use crate::policy::ChannelAsk;
+
+/// Sends on what comes from either side, in the order in which it comes, until one
+/// side closes its channel.
+pub(crate) async fn pipe(
+    session: &Arc<Session>,
+    client: Channel<server::Msg>,
+    workspace: Channel<client::Msg>,
+    replies: Option<mpsc::UnboundedSender<bool>>,
+) {
+    let (from_client, to_client) = client.split();
+    let (from_workspace, to_workspace) = workspace.split();
+    let ends = Ends {
+        session,
+        to_client,
+        to_workspace,
+        replies,
+        awaited: AtomicUsize::new(0),
+        has_terminal: AtomicUsize::new(0),
+    };
+    tokio::select! {
+        () = ends.upwards(from_client) => {}
+        () = ends.downwards(from_workspace) => {}
+        () = ends.tell_of_shutdown() => {}
+    }
+    // Who has closed already ignores this, and so does who is gone.
+    drop(ends.to_workspace.close().await);
+    drop(ends.to_client.close().await);
+}
+
+/// Both ends of a pipe, to write to.
+struct Ends<'a> {
+    session: &'a Arc<Session>,
+    to_client: ChannelWriteHalf<server::Msg>,
+    to_workspace: ChannelWriteHalf<client::Msg>,
+    /// Where the answers to requests are waited for, in the order of requests.
+    replies: Option<mpsc::UnboundedSender<bool>>,
+    /// Requests that the workspace has not answered. It may not answer others.
+    awaited: AtomicUsize,
+    has_terminal: AtomicUsize,
+}
+
+impl Ends<'_> {
+    /// Until the client closes its channel, or is gone.
+    async fn upwards(&self, mut from_client: ChannelReadHalf) {
+        let mut program = Program::NotYet;
+        while let Some(message) = from_client.wait().await {
+            let sent = match message {
+                ChannelMsg::Data { data } => {
+                    self.session.traffic.went_up(data.len());
+                    self.to_workspace.data_bytes(data).await
+                }
+                ChannelMsg::ExtendedData { data, ext } => {
+                    self.session.traffic.went_up(data.len());
+                    self.to_workspace.extended_data_bytes(ext, data).await
+                }
+                ChannelMsg::Eof => self.to_workspace.eof().await,
+                ChannelMsg::Close => return,
+                request => self.request(request, &mut program).await,
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn request(
+        &self,
+        request: ChannelMsg,
+        program: &mut Program,
+    ) -> Result<(), russh::Error> {
+        let to = &self.to_workspace;
+        match request {
+            ChannelMsg::WindowChange {
+                col_width,
+                row_height,
+                pix_width,
+                pix_height,
+            } => {
+                to.window_change(col_width, row_height, pix_width, pix_height)
+                    .await
+            }
+            ChannelMsg::Signal { signal } => to.signal(signal).await,
+            ChannelMsg::SetEnv {
+                variable_name,
+                variable_value,
+                ..
+            } => match self.session.allows(&ChannelAsk::Variable(&variable_name)) {
+                true => to.set_env(false, variable_name, variable_value).await,
+                false => Ok(()),
+            },
+            _ if *program == Program::Started => Ok(()),
+            request => self.set_up(request, program).await,
+        }
+    }
+
+    /// What must be asked before a program runs, and is answered.
+    async fn set_up(&self, request: ChannelMsg, program: &mut Program) -> Result<(), russh::Error> {
+        match asks_for(&request) {
+            None => return Ok(()), // no request
+            Some(ask) if !self.session.allows(&ask) => {
+                self.reply(false);
+                return Ok(());
+            }
+            Some(_) => {}
+        }
+        self.awaited.fetch_add(1, Ordering::Relaxed);
+        let to = &self.to_workspace;
+        match request {
+            ChannelMsg::RequestPty {
+                term,
+                col_width: columns,
+                row_height: rows,
+                pix_width: width,
+                pix_height: height,
+                terminal_modes,
+                ..
+            } => {
+                self.has_terminal.store(1, Ordering::Relaxed);
+                to.request_pty(true, &term, columns, rows, width, height, &terminal_modes)
+                    .await
+            }
+            ChannelMsg::AgentForward { .. } => {
+                self.session.forwards.lend_agent();
+                to.agent_forward(true).await
+            }
+            ChannelMsg::RequestX11 {
+                single_connection,
+                x11_authentication_protocol: protocol,
+                x11_authentication_cookie: cookie,
+                x11_screen_number: screen,
+                ..
+            } => {
+                self.session.forwards.lend_display();
+                to.request_x11(true, single_connection, protocol, cookie, screen)
+                    .await
+            }
+            ChannelMsg::RequestShell { .. } => {
+                *program = Program::Started;
+                to.request_shell(true).await
+            }
+            ChannelMsg::Exec { command, .. } => {
+                *program = Program::Started;
+                to.exec(true, command).await
+            }
+            ChannelMsg::RequestSubsystem { name, .. } => {
+                *program = Program::Started;
+                to.request_subsystem(true, name).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Until the workspace closes its channel, or is gone.
+    async fn downwards(&self, mut from_workspace: ChannelReadHalf) {
+        while let Some(message) = from_workspace.wait().await {
+            let sent = match message {
+                ChannelMsg::Data { data } => {
+                    self.session.traffic.went_down(data.len());
+                    self.to_client.data_bytes(data).await
+                }
+                ChannelMsg::ExtendedData { data, ext } => {
+                    self.session.traffic.went_down(data.len());
+                    self.to_client.extended_data_bytes(ext, data).await
+                }
+                ChannelMsg::Eof => self.to_client.eof().await,
+                ChannelMsg::ExitStatus { exit_status } => {
+                    self.to_client.exit_status(exit_status).await
+                }
+                ChannelMsg::Success => self.answered(true),
+                ChannelMsg::Failure => self.answered(false),
+                ChannelMsg::Close => return,
+                other => self.tell_client(other).await,
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// What a channel's writing half does not say itself.
+    async fn tell_client(&self, message: ChannelMsg) -> Result<(), russh::Error> {
+        let Some(login) = self.session.login() else {
+            return Ok(());
+        };
+        let id = self.to_client.id();
+        let told = match message {
+            ChannelMsg::ExitSignal {
+                signal_name,
+                core_dumped,
+                error_message,
+                lang_tag,
+            } => {
+                login
+                    .client
+                    .exit_signal_request(id, signal_name, core_dumped, error_message, lang_tag)
+                    .await
+            }
+            ChannelMsg::XonXoff { client_can_do } => {
+                login.client.xon_xoff_request(id, client_can_do).await
+            }
+            _ => Ok(()),
+        };
+        told.map_err(|()| russh::Error::SendError)
+    }
+
+    fn answered(&self, success: bool) -> Result<(), russh::Error> {
+        let awaited = &self.awaited;
+        let one_less = |waiting: usize| waiting.checked_sub(1);
+        let asked = awaited.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+        if asked.is_ok() {
+            self.reply(success);
+        }
+        Ok(())
+    }
+
+    fn reply(&self, success: bool) {
+        if let Some(replies) = &self.replies {
+            let _ = replies.send(success); // nobody waits any more
+        }
+    }
+
+    /// Tells whoever sits at a terminal that the gateway will go. Never returns.
+    async fn tell_of_shutdown(&self) {
+        let mut phase = self.session.phase.clone();
+        let draining = phase.wait_for(|phase| *phase != Phase::Open).await.is_ok();
+        if draining && self.has_terminal.load(Ordering::Relaxed) == 1 {
+            let limit = self.session.shared.limits.drain.as_secs();
+            let text = format!("\r\nthe gateway shuts down; this session ends in {limit} s\r\n");
+            drop(self.to_client.extended_data_bytes(STDERR, text).await);
+        }
+        std::future::pending().await
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Program {
+    NotYet,
+    Started,
+}
+
+fn asks_for(request: &ChannelMsg) -> Option<ChannelAsk<'_>> {
+    Some(match request {
+        ChannelMsg::RequestPty { .. } => ChannelAsk::Terminal,
+        ChannelMsg::AgentForward { .. } => ChannelAsk::Agent,
+        ChannelMsg::RequestX11 { .. } => ChannelAsk::Display,
+        ChannelMsg::RequestShell { .. } => ChannelAsk::Shell,
+        ChannelMsg::Exec { command, .. } => ChannelAsk::Command(command),
+        ChannelMsg::RequestSubsystem { name, .. } => ChannelAsk::Subsystem(name),
+        _ => return None,
+    })
+}
+
+/// Extended data of this type is what a program says on its standard error.
+pub(crate) const STDERR: u32 = 1;

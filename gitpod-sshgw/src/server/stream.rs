@@ -1,0 +1,147 @@
+//! A stream that can be bounded and broken, and reads in large pieces.
+
+use std::io;
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::budget::Budget;
+use super::switch::Switch;
+
+/// The stream under an SSH connection.
+///
+/// - It reads what the network has, instead of each packet's length and then the rest.
+/// - It ends with an error when its [`Switch`] is cut, when more bytes come than its
+///   [`Budget`] allows, or when nothing can be written for too long.
+#[derive(Debug)]
+pub(crate) struct Guarded<S> {
+    inner: S,
+    switch: Switch,
+    budget: Budget,
+    write_patience: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
+    buffer: Vec<u8>,
+    unread: Range<usize>,
+}
+
+impl<S> Guarded<S> {
+    pub(crate) const fn new(
+        inner: S,
+        switch: Switch,
+        budget: Budget,
+        write_patience: Duration,
+    ) -> Self {
+        Self {
+            inner,
+            switch,
+            budget,
+            write_patience,
+            stalled: None,
+            buffer: Vec::new(),
+            unread: 0..0,
+        }
+    }
+
+    /// Hands out what was read before, if anything.
+    fn take_buffered(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        let end = self.unread.end.min(self.unread.start + buf.remaining());
+        let now = self.buffer.get(self.unread.start..end).unwrap_or_default();
+        buf.put_slice(now);
+        self.unread.start += now.len();
+        !now.is_empty()
+    }
+
+    fn wait_or_break(&mut self, cx: &Context<'_>) -> Poll<io::Error> {
+        match self.switch.is_cut_or_wakes(cx.waker()) {
+            true => Poll::Ready(io::ErrorKind::ConnectionAborted.into()),
+            false => Poll::Pending,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Guarded<S> {
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A read that filled the buffer asks for a larger one.
+        if self.buffer.len() < SMALL || self.unread.end == self.buffer.len() {
+            let size = if self.buffer.is_empty() { SMALL } else { LARGE };
+            self.buffer.resize(size, 0);
+        }
+        let mut into = ReadBuf::new(&mut self.buffer);
+        let polled = Pin::new(&mut self.inner).poll_read(cx, &mut into);
+        let filled = into.filled().len();
+        self.unread = 0..filled;
+        if polled.is_pending() {
+            // Idle connections keep no buffer.
+            self.buffer = Vec::new();
+        }
+        ready!(polled)?;
+        match self.budget.spend(filled) {
+            true => Poll::Ready(Ok(())),
+            false => Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into())),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.take_buffered(buf) {
+            return Poll::Ready(Ok(()));
+        }
+        match this.poll_fill(cx) {
+            Poll::Ready(Ok(())) => {
+                this.take_buffered(buf);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(why)) => Poll::Ready(Err(why)),
+            Poll::Pending => this.wait_or_break(cx).map(Err),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if let Poll::Ready(written) = Pin::new(&mut this.inner).poll_write(cx, bytes) {
+            this.stalled = None;
+            return Poll::Ready(written);
+        }
+        let patience = this.write_patience;
+        let stalled = this
+            .stalled
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + patience)));
+        match stalled.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => this.wait_or_break(cx).map(Err),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.inner).poll_flush(cx) {
+            Poll::Pending => this.wait_or_break(cx).map(Err),
+            flushed => flushed,
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+    }
+}
+
+/// What a quiet connection reads at once: a key stroke.
+const SMALL: usize = 4 * 1024;
+/// What a busy one reads at once: three of the largest usual packets.
+const LARGE: usize = 128 * 1024;

@@ -1,0 +1,126 @@
+//! Ends sessions whose time has come, and tells that others are used.
+
+use std::sync::Arc;
+
+use russh::Disconnect;
+use tokio::time::Instant;
+
+use super::session::{Login, Phase, Session};
+use crate::authenticate::Standing;
+use crate::observer::SessionEnd;
+
+/// Watches over one session. Call [`look`](Self::look) every so often.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    session: Arc<Session>,
+    seen: (u64, u64),
+    last_use: Instant,
+    reported: Option<Instant>,
+    unreported: bool,
+}
+
+/// Why a session ends, and what its client is told.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) why: SessionEnd,
+    pub(crate) reason: Disconnect,
+    pub(crate) text: String,
+}
+
+impl Watch {
+    pub(crate) fn new(session: Arc<Session>, now: Instant) -> Self {
+        Self {
+            session,
+            seen: (0, 0),
+            last_use: now,
+            reported: None,
+            unreported: false,
+        }
+    }
+
+    /// What there is to do at `now`.
+    pub(crate) async fn look(&mut self, now: Instant) -> Option<End> {
+        let session = Arc::clone(&self.session);
+        let login = session.login()?;
+        self.report_use(login, now);
+        if let Some(end) = self.is_revoked(login).await {
+            return Some(end);
+        }
+        let phase = *session.phase.borrow();
+        let busy = session.traffic.has_open_channels();
+        if phase == Phase::Closed || (phase == Phase::Draining && !busy) {
+            return Some(End::new(SessionEnd::Shutdown, "the gateway shuts down"));
+        }
+        if !login.proof.is_running() && !busy && now > login.since + PATIENCE {
+            // Without a session channel, this is all that can be told.
+            let text = super::explain::why_not(&session).unwrap_or_default();
+            return Some(End::new(SessionEnd::Stopped, &text));
+        }
+        let idle = session.shared.limits.idle?;
+        (now > self.last_use + idle).then(|| {
+            let text = format!("nothing was sent for {} s", idle.as_secs());
+            End::new(SessionEnd::Idle, &text)
+        })
+    }
+
+    /// Reports what was not, when the session is over.
+    pub(crate) fn finish(&mut self) {
+        let session = Arc::clone(&self.session);
+        if let Some(login) = session.login() {
+            self.unreported |= session.traffic.so_far() != self.seen;
+            if self.unreported && login.proof.is_running() {
+                session.shared.activity.active(login.proof.info());
+            }
+        }
+    }
+
+    fn report_use(&mut self, login: &Login, now: Instant) {
+        let traffic = self.session.traffic.so_far();
+        let first = self.reported.is_none();
+        if traffic != self.seen {
+            self.seen = traffic;
+            self.last_use = now;
+            self.unreported = true;
+        }
+        let pause = self.session.shared.limits.activity;
+        let due = self.reported.is_none_or(|reported| now >= reported + pause);
+        if (self.unreported || first) && due && login.proof.is_running() {
+            self.session.shared.activity.active(login.proof.info());
+            self.reported = Some(now);
+            self.unreported = false;
+        }
+    }
+
+    async fn is_revoked(&self, login: &Login) -> Option<End> {
+        let authenticate = &self.session.shared.authenticate;
+        let id = &login.proof.info().id;
+        match authenticate.again(&login.proof, &login.right).await {
+            Standing::Stands | Standing::Unknown => None,
+            Standing::Gone if login.proof.is_running() => Some(End::new(
+                SessionEnd::Stopped,
+                &format!("workspace {id} has stopped"),
+            )),
+            Standing::Gone => Some(End::new(
+                SessionEnd::Stopped,
+                &format!("workspace {id} has changed; connect again"),
+            )),
+            Standing::Revoked => Some(End::new(
+                SessionEnd::Revoked,
+                &format!("what you logged in with opens workspace {id} no longer"),
+            )),
+        }
+    }
+}
+
+impl End {
+    fn new(why: SessionEnd, text: &str) -> Self {
+        Self {
+            why,
+            reason: Disconnect::ByApplication,
+            text: text.to_owned(),
+        }
+    }
+}
+
+/// How long a client of a stopped workspace may take to open a channel.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);

@@ -1,0 +1,11 @@
+//! The gateway between real clients and real servers.
+#![cfg(feature = "server")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod openssh;
+mod support;
