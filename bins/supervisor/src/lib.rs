@@ -89,7 +89,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::ssh::leader;
+use crate::ssh::{leader, sftp};
 
 /// Runs inside a workspace: tasks, listening ports, status, the workspace's page.
 #[derive(Debug, Parser)]
@@ -109,10 +109,10 @@ struct Arguments {
 /// It makes this process the parent of orphans and changes its resource limits: call it in a process of its own.
 pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if let [_, word, rest @ ..] = arguments.as_slice()
-        && word == leader::LEAD
-    {
-        return leader::lead(rest);
+    match arguments.as_slice() {
+        [_, word, rest @ ..] if word == leader::LEAD => return leader::lead(rest),
+        [_, word] if word == sftp::SFTP => return sftp::serve(),
+        _ => {}
     }
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,

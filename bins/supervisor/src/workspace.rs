@@ -164,7 +164,22 @@ impl Workspace {
 
     /// Ends when the workspace is told to stop.
     pub(crate) async fn stopping(&self) {
-        let mut state = self.run_state.subscribe();
-        let _ = state.wait_for(|state| *state == RunState::Stopping).await;
+        self.told_to_stop().wait().await;
+    }
+
+    /// What ends then, without holding on to the rest.
+    pub(crate) fn told_to_stop(&self) -> Stopping {
+        Stopping(self.run_state.subscribe())
+    }
+}
+
+/// The end of the workspace, for those who wait for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopping(watch::Receiver<RunState>);
+
+impl Stopping {
+    /// Ends when the workspace is told to stop.
+    pub(crate) async fn wait(&mut self) {
+        let _ = self.0.wait_for(|state| *state == RunState::Stopping).await;
     }
 }

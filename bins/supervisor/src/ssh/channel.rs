@@ -8,11 +8,16 @@ pub(super) fn lifetime() -> (Open, Closed) {
 
 /// The channel is open as long as this lives.
 #[derive(Debug)]
-pub(super) struct Open(
-    #[expect(dead_code, reason = "dropping it is what tells")] watch::Sender<()>,
-);
+pub(super) struct Open(watch::Sender<()>);
 
-#[derive(Clone, Debug)]
+impl Open {
+    /// Whether nobody waits any more, as all is done.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+#[derive(Debug)]
 pub(super) struct Closed(watch::Receiver<()>);
 
 impl Closed {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::leader::{self, Controlling};
+use super::sftp;
 use crate::workspace::Workspace;
 
 /// What a client wants to be run.
@@ -14,6 +15,8 @@ pub(super) enum Wanted {
     Shell,
     /// A command line for the shell.
     Command(Vec<u8>),
+    /// The server of file transfers.
+    Sftp,
 }
 
 impl Wanted {
@@ -34,6 +37,7 @@ impl Wanted {
                 command.arg("-c").arg(OsStr::from_bytes(line));
                 command
             }
+            Self::Sftp => sftp::command(),
         };
         command
             .current_dir(&workspace.config.content_dir)

@@ -82,7 +82,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.went_from_to(*self.bytes.get_mut(), 0);
+        self.went_from_to(self.bytes.load(Ordering::Relaxed), 0);
     }
 }
 

@@ -47,7 +47,11 @@ pub(crate) fn lead(words: &[OsString]) -> ExitCode {
         eprintln!("error: {LEAD} is for the supervisor's own use");
         return ExitCode::from(2);
     };
-    if let Err(why) = begin_session(controlling == TERMINAL) {
+    let controlling = match controlling == TERMINAL {
+        true => Controlling::Terminal,
+        false => Controlling::Nothing,
+    };
+    if let Err(why) = begin_session(controlling) {
         eprintln!("{}: no session can be begun: {why}", name.display());
         return ExitCode::FAILURE;
     }
@@ -59,9 +63,10 @@ pub(crate) fn lead(words: &[OsString]) -> ExitCode {
     }
 }
 
-fn begin_session(terminal: bool) -> io::Result<()> {
+/// Puts this process into a session of its own.
+pub(super) fn begin_session(controlling: Controlling) -> io::Result<()> {
     setsid()?;
-    if terminal {
+    if controlling == Controlling::Terminal {
         ioctl_tiocsctty(io::stdin())?;
     }
     Ok(())

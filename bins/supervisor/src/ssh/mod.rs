@@ -15,23 +15,31 @@
 //! | [`LOGIN_WITHIN`] | 30 s | a login takes milliseconds; who is slower holds a place |
 //! | [`MOST_CHANNELS`] of a connection | 256 | browsers behind `-D` open dozens |
 //! | [`MOST_SESSIONS`] of a connection | 64 | each is at least one process |
-//! | [`MOST_HELD_BYTES`] of a channel | 4 MiB | twice the window: input that a program does not read yet |
+//! | [`MOST_LISTENERS`] of a connection | 64 | each has two sockets and a task |
+//! | [`WINDOW_BYTES`] of a channel | 2 MiB | what is on its way: 100 MB/s at 20 ms |
+//! | [`MOST_HELD_BYTES`] of a channel | 2 MiB | input that a program does not read yet; up to a window and a half come on top |
 //! | variables of a session | 64 of 4 KiB | more than clients send |
 //! | a packet | 32 KiB | what RFC 4253 asks for, and OpenSSH sends |
 
 mod channel;
 mod command;
 mod connection;
+mod dial;
 mod environment;
+mod flow;
 mod host_key;
 mod inbound;
 pub(crate) mod leader;
+mod listen;
 mod modes;
 mod output;
 mod program;
 mod server;
 mod session;
 mod settings;
+pub(crate) mod sftp;
+mod socket;
+mod stream;
 mod terminal;
 mod trust;
 
@@ -44,4 +52,8 @@ const MOST_CONNECTIONS: usize = 64;
 const LOGIN_WITHIN: Duration = Duration::from_secs(30);
 const MOST_CHANNELS: usize = 256;
 const MOST_SESSIONS: usize = 64;
-const MOST_HELD_BYTES: usize = 4 * 1024 * 1024;
+const MOST_LISTENERS: usize = 64;
+const WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+const MOST_HELD_BYTES: usize = 2 * 1024 * 1024;
+/// Before something is tried again for which there were no files left.
+const PAUSE: Duration = Duration::from_millis(100);

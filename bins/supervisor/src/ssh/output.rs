@@ -1,15 +1,12 @@
 use bytes::Bytes;
 use russh::server::{Handle, Msg};
-use russh::{ChannelId, ChannelWriteHalf, Sig};
+use russh::{ChannelWriteHalf, Sig};
 
 use crate::children::Exit;
 
 /// What goes to a client on one channel, at the pace at which the client reads it.
 #[derive(Debug)]
-pub(super) struct Output {
-    channel: ChannelWriteHalf<Msg>,
-    handle: Handle,
-}
+pub(super) struct Output(ChannelWriteHalf<Msg>);
 
 /// Which of the streams of a program.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,52 +20,43 @@ pub(super) enum Stream {
 pub(super) struct Gone;
 
 impl Output {
-    pub(super) fn new(channel: ChannelWriteHalf<Msg>, handle: Handle) -> Self {
-        Self { channel, handle }
-    }
-
-    pub(super) fn id(&self) -> ChannelId {
-        self.channel.id()
+    pub(super) fn new(channel: ChannelWriteHalf<Msg>) -> Self {
+        Self(channel)
     }
 
     /// Sends `bytes`, once the client has room for them: until then it may take any time.
     pub(super) async fn send(&self, stream: Stream, bytes: Bytes) -> Result<(), Gone> {
         let sent = match stream {
-            Stream::Out => self.channel.data_bytes(bytes).await,
-            Stream::Error => self.channel.extended_data_bytes(STDERR, bytes).await,
+            Stream::Out => self.0.data_bytes(bytes).await,
+            Stream::Error => self.0.extended_data_bytes(STDERR, bytes).await,
         };
         sent.map_err(|_| Gone)
     }
 
     /// Says how a program ended, and closes the channel. Everything that it wrote must have been sent.
-    pub(super) async fn exited(&self, exit: Exit) -> Result<(), Gone> {
-        let id = self.id();
+    pub(super) async fn exited(&self, exit: Exit, handle: &Handle) -> Result<(), Gone> {
+        let id = self.0.id();
         let told = match exit {
-            Exit::Code(code) => {
-                self.handle
-                    .exit_status_request(id, code.cast_unsigned())
-                    .await
-            }
+            Exit::Code(code) => handle.exit_status_request(id, code.cast_unsigned()).await,
             Exit::Signal(number) => {
                 let (message, language) = (String::new(), String::new());
-                self.handle
+                handle
                     .exit_signal_request(id, name_of(number), false, message, language)
                     .await
             }
         };
         told.map_err(|()| Gone)?;
-        self.end().await
+        self.eof().await?;
+        self.close().await
     }
 
     /// Says that nothing more comes.
     pub(super) async fn eof(&self) -> Result<(), Gone> {
-        self.channel.eof().await.map_err(|_| Gone)
+        self.0.eof().await.map_err(|_| Gone)
     }
 
-    /// Says that nothing more comes, and closes the channel.
-    pub(super) async fn end(&self) -> Result<(), Gone> {
-        self.eof().await?;
-        self.channel.close().await.map_err(|_| Gone)
+    pub(super) async fn close(&self) -> Result<(), Gone> {
+        self.0.close().await.map_err(|_| Gone)
     }
 }
 
@@ -86,10 +74,10 @@ fn name_of(number: i32) -> Sig {
         9 => Sig::KILL,
         10 => Sig::USR1,
         11 => Sig::SEGV,
+        12 => Sig::Custom("USR2".to_owned()),
         13 => Sig::PIPE,
         14 => Sig::ALRM,
         15 => Sig::TERM,
-        12 => Sig::Custom("USR2".to_owned()),
         other => Sig::Custom(format!("SIG{other}@gitpod.io")),
     }
 }

@@ -2,18 +2,22 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use russh::server::Handle;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::time::timeout;
 
 use super::channel::Closed;
 use super::inbound::Outlet;
 use super::output::{Output, Stream};
 use super::terminal::Terminal;
 use crate::children::Child;
+use crate::workspace::Stopping;
 
 /// The streams of a program, our ends of them.
 #[derive(Debug)]
@@ -79,9 +83,11 @@ pub(super) async fn carry(
     mut child: Child,
     streams: Streams,
     input: Outlet,
-    output: Output,
+    (output, handle): (Output, Handle),
     mut closed: Closed,
+    mut stopping: Stopping,
 ) {
+    let pid = child.pid;
     let feeding = tokio::spawn(feed(input, streams.input));
     let ended = {
         let sent = async {
@@ -92,17 +98,29 @@ pub(super) async fn carry(
             });
             (&mut child.exit).await
         };
+        let stopped = async {
+            stopping.wait().await;
+            let said = output.send(Stream::Error, Bytes::from_static(STOPPED));
+            let _ = timeout(SAID_WITHIN, said).await; // who does not read is not waited for
+            hang_up(pid);
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             exit = sent => exit.ok(),
             () = closed.wait() => None,
+            () = stopped => None,
         }
     };
     feeding.abort();
     match ended {
-        Some(exit) => drop(output.exited(exit).await), // who is gone need not be told
-        None => hang_up(&mut child),
+        Some(exit) => drop(output.exited(exit, &handle).await), // who is gone need not be told
+        None if child.exit.try_recv().is_err() => hang_up(pid),
+        None => {}
     }
 }
+
+const STOPPED: &[u8] = b"the workspace is being stopped\r\n";
+const SAID_WITHIN: Duration = Duration::from_millis(100);
 
 /// Writes what the client sends to the program, until either has enough.
 async fn feed(mut input: Outlet, mut program: Sender) {
@@ -129,14 +147,12 @@ async fn drain(from: Receiver, output: &Output, stream: Stream) {
 }
 
 /// As much as fits into one packet.
-const CHUNK_BYTES: usize = 32 * 1024;
+pub(super) const CHUNK_BYTES: usize = 32 * 1024;
 
 /// Tells a program, and all that is in its group, that its client is gone.
-fn hang_up(child: &mut Child) {
-    if child.exit.try_recv().is_err() {
-        send(child.pid, Signal::HUP);
-        send(child.pid, Signal::CONT); // what is stopped could not hear it
-    }
+fn hang_up(pid: u32) {
+    send(pid, Signal::HUP);
+    send(pid, Signal::CONT); // what is stopped could not hear it
 }
 
 /// Sends `signal` to the group of the process `pid`, which leads it.

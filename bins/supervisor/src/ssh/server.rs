@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::connection::Connection;
 use super::settings::SshSettings;
 use super::trust::{Rights, Trust};
-use super::{LOGIN_WITHIN, MOST_CONNECTIONS, host_key};
+use super::{LOGIN_WITHIN, MOST_CONNECTIONS, PAUSE, WINDOW_BYTES, host_key};
 use crate::socket;
 use crate::workspace::Workspace;
 
@@ -43,11 +43,12 @@ impl Ssh {
     pub(crate) async fn serve(self, workspace: Arc<Workspace>) {
         let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         loop {
-            let accepted = self.listener.accept().await;
-            let (Ok((stream, _)), Ok(place)) =
-                (accepted, Arc::clone(&places).acquire_owned().await)
-            else {
-                tokio::time::sleep(PAUSE).await; // out of files: others must end first
+            let Ok((stream, _)) = self.listener.accept().await else {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            };
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                tracing::warn!("{MOST_CONNECTIONS} SSH clients are connected, another is refused");
                 continue;
             };
             let (config, trust) = (Arc::clone(&self.config), Arc::clone(&self.trust));
@@ -61,8 +62,6 @@ impl Ssh {
         }
     }
 }
-
-const PAUSE: Duration = Duration::from_millis(100);
 
 async fn answer(
     stream: UnixStream,
@@ -114,6 +113,7 @@ fn config(key: PrivateKey) -> Config {
         preferred,
         max_auth_attempts: 6,
         inactivity_timeout: None, // an idle shell is not a dead one
+        window_size: WINDOW_BYTES,
         ..Config::default()
     }
 }

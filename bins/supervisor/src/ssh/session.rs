@@ -1,13 +1,17 @@
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use russh::Sig;
+use russh::server::Handle;
 use rustix::process::Signal;
 
 use super::channel::{Open, lifetime};
 use super::command::Wanted;
 use super::environment::{MOST_VARIABLES, is_terminal_name, may_set};
+use super::flow::Flow;
 use super::inbound::{Inlet, inbound};
 use super::leader::Controlling;
 use super::modes::Mode;
@@ -18,31 +22,29 @@ use crate::workspace::{RunState, Workspace};
 
 /// A session channel: first it is told what it needs, then what to run.
 #[derive(Debug)]
-pub(super) struct Session {
-    workspace: Arc<Workspace>,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
+pub(super) enum Session {
     Preparing(Box<Preparing>),
     Running(Running),
+    /// What was wanted could not be started.
+    Failed,
 }
 
 #[derive(Debug)]
-struct Preparing {
+pub(super) struct Preparing {
     output: Output,
+    handle: Handle,
+    flow: Arc<Flow>,
     variables: Vec<(String, String)>,
     terminal: Option<Terminal>,
 }
 
 #[derive(Debug)]
-struct Running {
+pub(super) struct Running {
     pid: u32,
     /// Absent once the client has said that it sends no more.
     input: Option<Inlet>,
     terminal: Option<OwnedFd>,
-    _open: Open,
+    open: Open,
 }
 
 /// A request that cannot be granted.
@@ -57,26 +59,46 @@ impl From<io::Error> for Refused {
 }
 
 impl Session {
-    pub(super) fn new(workspace: Arc<Workspace>, output: Output) -> Self {
-        let preparing = Preparing {
+    pub(super) fn new(output: Output, handle: Handle, flow: Arc<Flow>) -> Self {
+        Self::Preparing(Box::new(Preparing {
             output,
+            handle,
+            flow,
             variables: Vec::new(),
             terminal: None,
-        };
-        Self {
-            workspace,
-            state: State::Preparing(Box::new(preparing)),
+        }))
+    }
+
+    /// Whether its program has ended and everything has been told.
+    pub(super) fn is_over(&self) -> bool {
+        match self {
+            Self::Preparing(_) => false,
+            Self::Running(running) => running.open.is_over(),
+            Self::Failed => true,
+        }
+    }
+
+    fn preparing(&mut self) -> Result<&mut Preparing, Refused> {
+        match self {
+            Self::Preparing(session) => Ok(session),
+            Self::Running(_) | Self::Failed => Err(Refused),
         }
     }
 
     pub(super) fn set_variable(&mut self, name: &str, value: &str) -> Result<(), Refused> {
-        let State::Preparing(session) = &mut self.state else {
-            return Err(Refused);
-        };
+        let session = self.preparing()?;
         if session.variables.len() >= MOST_VARIABLES || !may_set(name, value) {
             return Err(Refused);
         }
         session.variables.push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    /// Tells the program where to find the client's agent.
+    pub(super) fn use_agent(&mut self, socket: &Path) -> Result<(), Refused> {
+        let socket = socket.to_string_lossy().into_owned();
+        let variables = &mut self.preparing()?.variables;
+        variables.push(("SSH_AUTH_SOCK".to_owned(), socket));
         Ok(())
     }
 
@@ -86,9 +108,7 @@ impl Session {
         size: Size,
         modes: &[Mode],
     ) -> Result<(), Refused> {
-        let State::Preparing(session) = &mut self.state else {
-            return Err(Refused);
-        };
+        let session = self.preparing()?;
         if session.terminal.is_some() {
             return Err(Refused);
         }
@@ -98,82 +118,88 @@ impl Session {
     }
 
     /// Runs what is wanted.
-    pub(super) fn start(&mut self, wanted: &Wanted) -> Result<(), Refused> {
-        let stopping = *self.workspace.run_state.borrow() == RunState::Stopping;
-        if stopping || matches!(self.state, State::Running(_)) {
+    pub(super) fn start(&mut self, workspace: &Workspace, wanted: &Wanted) -> Result<(), Refused> {
+        if *workspace.run_state.borrow() == RunState::Stopping {
             return Err(Refused);
         }
-        let State::Preparing(session) = &mut self.state else {
-            return Err(Refused);
-        };
-        let terminal = session.terminal.take();
-        let mut variables = std::mem::take(&mut session.variables);
-        variables.extend(connection_variables(terminal.as_ref()));
-        let controlling = match &terminal {
-            Some(_) => Controlling::Terminal,
-            None => Controlling::Nothing,
-        };
-        let mut command = wanted.command(&self.workspace, controlling, &variables);
-        let streams = match &terminal {
-            Some(terminal) => Streams::terminal(&mut command, terminal)?,
-            None => Streams::pipes(&mut command)?,
-        };
-        let child = self.workspace.children.start(&mut command)?;
-        program::let_go(&mut command);
-        tracing::info!(pid = child.pid, "a program was started for an SSH client");
-        let ((input, outlet), (open, closed)) = (inbound(), lifetime());
-        let running = Running {
-            pid: child.pid,
-            input: Some(input),
-            terminal: terminal.map(|terminal| terminal.near),
-            _open: open,
-        };
-        if let State::Preparing(session) =
-            std::mem::replace(&mut self.state, State::Running(running))
-        {
-            tokio::spawn(program::carry(
-                child,
-                streams,
-                outlet,
-                session.output,
-                closed,
-            ));
+        self.preparing()?;
+        if let Self::Preparing(session) = std::mem::replace(self, Self::Failed) {
+            *self = Self::Running((*session).start(workspace, wanted)?);
         }
         Ok(())
     }
 
-    /// Where what the client sends goes.
-    pub(super) fn input(&self) -> Option<&Inlet> {
-        match &self.state {
-            State::Running(running) => running.input.as_ref(),
-            State::Preparing(_) => None,
+    /// Hands on what the client sends.
+    pub(super) fn receive(&self, data: &[u8]) {
+        if let Self::Running(Running {
+            input: Some(input), ..
+        }) = self
+        {
+            input.push(Bytes::copy_from_slice(data));
         }
     }
 
     pub(super) fn end_of_input(&mut self) {
-        if let State::Running(running) = &mut self.state {
+        if let Self::Running(running) = self {
             running.input = None;
         }
     }
 
     pub(super) fn resize(&self, size: Size) -> Result<(), Refused> {
-        match &self.state {
-            State::Running(Running {
-                terminal: Some(terminal),
-                ..
-            }) => Ok(size.set(terminal)?),
-            State::Preparing(session) => match &session.terminal {
-                Some(terminal) => Ok(size.set(&terminal.near)?),
-                None => Err(Refused),
-            },
-            State::Running(_) => Err(Refused),
-        }
+        let terminal = match self {
+            Self::Preparing(session) => session.terminal.as_ref().map(|it| &it.near),
+            Self::Running(running) => running.terminal.as_ref(),
+            Self::Failed => None,
+        };
+        Ok(size.set(terminal.ok_or(Refused)?)?)
     }
 
-    pub(super) fn signal(&self, signal: &Sig) {
-        if let (State::Running(running), Some(signal)) = (&self.state, known(signal)) {
-            program::send(running.pid, signal);
+    pub(super) fn signal(&self, signal: &Sig) -> Result<(), Refused> {
+        match self {
+            // Once it is over, the number may be another's.
+            Self::Running(running) if !running.open.is_over() => {
+                program::send(running.pid, known(signal).ok_or(Refused)?);
+                Ok(())
+            }
+            _ => Err(Refused),
         }
+    }
+}
+
+impl Preparing {
+    fn start(mut self, workspace: &Workspace, wanted: &Wanted) -> io::Result<Running> {
+        let terminal = self.terminal.take();
+        self.variables
+            .extend(connection_variables(terminal.as_ref()));
+        let controlling = match &terminal {
+            Some(_) => Controlling::Terminal,
+            None => Controlling::Nothing,
+        };
+        let mut command = wanted.command(workspace, controlling, &self.variables);
+        let streams = match &terminal {
+            Some(terminal) => Streams::terminal(&mut command, terminal)?,
+            None => Streams::pipes(&mut command)?,
+        };
+        let child = workspace.children.start(&mut command)?;
+        program::let_go(&mut command);
+        let pid = child.pid;
+        tracing::info!(pid, "a program was started for an SSH client");
+        let ((input, outlet), (open, closed)) = (inbound(&self.flow), lifetime());
+        let client = (self.output, self.handle);
+        tokio::spawn(program::carry(
+            child,
+            streams,
+            outlet,
+            client,
+            closed,
+            workspace.told_to_stop(),
+        ));
+        Ok(Running {
+            pid,
+            input: Some(input),
+            terminal: terminal.map(|terminal| terminal.near),
+            open,
+        })
     }
 }
 

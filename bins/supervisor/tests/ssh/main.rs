@@ -7,6 +7,8 @@
 )]
 
 mod client;
+mod files;
+mod forward;
 mod login;
 mod programs;
 #[path = "../workspace/support.rs"]

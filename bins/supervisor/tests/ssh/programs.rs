@@ -131,9 +131,9 @@ async fn client_that_leaves_hangs_its_program_up_and_background_ones_live_on() {
             .ok()
     };
     let mut command = ssh.ssh(&[]);
-    command.arg("setsid sleep 1000 </dev/null >/dev/null 2>&1 & echo $! > background; echo $$ > program; sleep 1000");
+    command.arg("setsid sh -c 'echo $$ > background; exec sleep 1000' </dev/null >/dev/null 2>&1 & echo $$ > program; sleep 1000");
     let mut client = command.spawn().unwrap();
-    until(|| pid("program").is_some()).await;
+    until(|| pid("program").is_some() && pid("background").is_some()).await;
     let (program, background) = (pid("program").unwrap(), pid("background").unwrap());
     client.kill().unwrap();
     client.wait().unwrap();
