@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use gitpod_bridge::{Bridge, MemoryPublisher, Origin, Relay, SqliteStore};
+use gitpod_bridge::{Bridge, MemoryPublisher, Origin, Relay, RelaySettings, SqliteStore};
 use gitpod_lifecycle::grpc::WorkspaceManagerService;
 use gitpod_lifecycle::process::{
     FileRecords, GitContent, IdeChoice, Layout, Limits, LocalConnector, NetworkChoice,
@@ -14,6 +15,7 @@ use gitpod_lifecycle::{Adapters, Clock, Manager, Records, Settings, Timeouts, Ur
 use gitpod_routing::{
     AccessPolicy, Links, MemoryProvider, PublicUrl, RustlsClient, Scheme, WorkspaceProxy,
 };
+use gitpod_sshgw::Gateway;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::UnixListenerStream;
@@ -48,6 +50,7 @@ pub(super) struct System {
     proxy: WorkspaceProxy,
     socket: UnixListener,
     ssh: Ssh,
+    gateway: Gateway,
     /// Bridge and relay, which end last: they have to see every stop.
     accounting: JoinSet<()>,
     end_of_accounting: CancellationToken,
@@ -86,6 +89,8 @@ impl System {
         let tls = RustlsClient::new(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .map_err(|why| Failure::failed("cannot speak TLS").because(&why))?;
         let tls = Arc::new(tls);
+        let activity = Arc::new(ReportedActivity::new(manager.clone()));
+        let gateway = ssh.gateway(routes.clone(), layout, activity.clone());
         // Pages of one workspace may not open WebSockets of another one's ports.
         let policy = AccessPolicy::new(config.hosts.clone(), &config.domain);
         let proxy = WorkspaceProxy::new(config.hosts.clone(), Arc::new(routes))
@@ -95,7 +100,7 @@ impl System {
             // Only processes of the workspace itself are reached.
             .with_connector(Arc::new(connector))
             // Who is used is not stopped.
-            .with_activity(Arc::new(ReportedActivity::new(manager.clone())))
+            .with_activity(activity.clone())
             // What programs in a workspace are told of how they are reached.
             .with_forward(|forward| forward.with_public_address(Scheme::Http, address.port()))
             // Ports that `.gitpod.yml` says speak HTTPS.
@@ -114,6 +119,7 @@ impl System {
             proxy,
             socket,
             ssh,
+            gateway,
             accounting: JoinSet::new(),
             end_of_accounting: CancellationToken::new(),
         };
@@ -130,7 +136,7 @@ impl System {
         let source = Arc::new(ManagerSource(self.manager.clone()));
         let store = Arc::new(self.store.clone());
         let bridge = Bridge::new(source, store.clone(), Origin::new(CLUSTER));
-        let relay = Relay::new(store, Arc::new(publisher));
+        let relay = Relay::new(store, Arc::new(publisher)).with_settings(relaying());
         let end = &self.end_of_accounting;
         self.accounting.spawn(bridge.run(end.clone()));
         self.accounting.spawn(relay.run(end.clone()));
@@ -168,11 +174,16 @@ impl System {
         // The page has names of its own; all others are those of workspaces.
         let front = Front::new(&self.page, self.proxy);
         let page = self.page;
+        let no_logins = CancellationToken::new();
+        let ssh = tokio::spawn(self.ssh.serve(self.gateway, no_logins.clone()));
         let end = async move {
             end.await;
             page.close();
+            no_logins.cancel();
         };
         serve::serve(listener, front, end).await;
+        // Fails only if it has panicked, which its task has said.
+        let _ = ssh.await;
 
         let stopped = self.workspaces.stop_all().await;
         no_commands.cancel();
@@ -191,6 +202,14 @@ async fn open_links(config: &Config, held: &HeldStateDir, port: u16) -> Result<L
     let key = link_key::read_or_make(&held.path().join("links.key"))?;
     let shares = FileShares::open(held.path().join("shares.json")).await?;
     Ok(Links::new(key, urls).with_shares(Arc::new(shares)))
+}
+
+/// What was taken from the outbox by an `up` that was killed is due again once a whole
+/// batch would have failed: after a second, as a publisher in memory never waits.
+fn relaying() -> RelaySettings {
+    let mut settings = RelaySettings::default();
+    settings.publish_timeout = Duration::from_millis(10);
+    settings
 }
 
 /// How workspaces and their ports are named towards browsers.

@@ -6,6 +6,7 @@
 
 mod authorized;
 mod config;
+mod gateway;
 mod keys;
 mod provider;
 mod service;
@@ -13,9 +14,13 @@ mod upstream;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
-use gitpod_lifecycle::process::ProcessSettings;
+use gitpod_lifecycle::process::{Layout, ProcessSettings};
+use gitpod_routing::{ActivitySink, MemoryProvider};
+use gitpod_sshgw::Gateway;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use self::keys::Keys;
 pub(crate) use self::service::SshService;
@@ -66,6 +71,23 @@ impl Ssh {
         match self.listening {
             Some(_) => settings.with_ssh_user_ca(self.keys.user_ca.public_key().to_string()),
             None => settings,
+        }
+    }
+
+    /// What lets clients into `workspaces`, whose files are in `layout`.
+    pub(super) fn gateway(
+        &self,
+        workspaces: MemoryProvider,
+        layout: Layout,
+        activity: Arc<dyn ActivitySink>,
+    ) -> Gateway {
+        gateway::gateway(&self.keys, workspaces, layout, activity)
+    }
+
+    /// Serves clients until `stop`, and tells those that are there then.
+    pub(super) async fn serve(self, gateway: Gateway, stop: CancellationToken) {
+        if let Some((listener, _)) = self.listening {
+            gateway.serve(listener, stop.cancelled_owned()).await;
         }
     }
 
