@@ -18,6 +18,8 @@ mod life;
 mod network;
 mod page;
 mod page_browser;
+mod page;
+mod page_browser;
 mod programs;
 mod race;
 mod secrets;

@@ -1,0 +1,508 @@
+//! The page of all workspaces: who gets in, and who does not.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+
+use crate::harness::{PATIENCE, Response, Up, free_port, repository, wait_until};
+
+/// A browser at the page, as far as HTTP goes.
+pub(crate) struct Visitor<'u> {
+    up: &'u Up,
+    pub(crate) host: String,
+    cookie: Option<String>,
+}
+
+impl<'u> Visitor<'u> {
+    /// Not signed in.
+    pub(crate) fn stranger(up: &'u Up) -> Self {
+        let port = up.address().rsplit_once(':').unwrap().1;
+        Self {
+            up,
+            host: format!("localhost:{port}"),
+            cookie: None,
+        }
+    }
+
+    /// Signed in by a link of `gitpod open`.
+    pub(crate) fn signed_in(up: &'u Up) -> Self {
+        let mut visitor = Self::stranger(up);
+        let answer = visitor.get(&invitation(up), &[]);
+        assert_eq!(answer.status(), 303, "{}", answer.0);
+        visitor.cookie = Some(cookie(&answer).split(';').next().unwrap().to_owned());
+        visitor
+    }
+
+    pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> Response {
+        self.send("GET", path, headers, "")
+    }
+
+    /// As the page's own script does.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Response {
+        let origin = format!("http://{}", self.host);
+        let headers = [
+            ("Origin", origin.as_str()),
+            ("Sec-Fetch-Site", "same-origin"),
+            ("Content-Type", "application/json"),
+        ];
+        self.send("POST", path, &headers, &body.to_string())
+    }
+
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n",
+            self.host,
+            body.len()
+        );
+        if let Some(cookie) = &self.cookie {
+            head.push_str(&format!("Cookie: {cookie}\r\n"));
+        }
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        let mut stream = TcpStream::connect(self.up.address()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+            .write_all(format!("{head}\r\n{body}").as_bytes())
+            .unwrap();
+        let mut text = Vec::new();
+        stream.read_to_end(&mut text).unwrap();
+        Response(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+/// Path of a link that signs in.
+fn invitation(up: &Up) -> String {
+    let url = up.json(&["open", "-o", "json"])["url"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let page = up.ready["page"].as_str().unwrap();
+    format!("/{}", url.strip_prefix(page).unwrap())
+}
+
+fn cookie(answer: &Response) -> String {
+    let line = answer
+        .0
+        .lines()
+        .find_map(|line| line.strip_prefix("set-cookie: "));
+    line.unwrap_or_else(|| panic!("no cookie: {}", answer.0))
+        .to_owned()
+}
+
+fn workspaces(up: &Up) -> usize {
+    up.json(&["list", "-o", "json"]).as_array().unwrap().len()
+}
+
+#[test]
+fn page_is_for_who_has_the_link_and_the_link_is_good_once() {
+    let up = Up::new();
+    let stranger = Visitor::stranger(&up);
+    let refused = stranger.get("/", &[]);
+    assert_eq!(refused.status(), 401);
+    assert!(refused.body().contains("gitpod open"), "{}", refused.0);
+    for path in ["/api/events", "/api/workspaces/pink-panda-ns35kd21/logs"] {
+        assert_eq!(stranger.get(path, &[]).status(), 401, "{path}");
+    }
+    let create = json!({"repository": "/"});
+    assert_eq!(stranger.post("/api/workspaces", &create).status(), 401);
+
+    let link = invitation(&up);
+    let first = stranger.get(&link, &[]);
+    let cookie = cookie(&first);
+    for attribute in ["HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    assert!(!cookie.contains("Domain"), "{cookie}");
+    assert_eq!(stranger.get(&link, &[]).status(), 401, "used");
+    assert_eq!(stranger.get("/sign-in?once=guess", &[]).status(), 401);
+    assert_eq!(stranger.get("/sign-in", &[]).status(), 401);
+
+    let owner = Visitor::signed_in(&up);
+    let page = owner.get("/", &[("Sec-Fetch-Site", "none")]);
+    assert_eq!(page.status(), 200);
+    assert!(page.body().contains("New workspace"), "{}", page.0);
+}
+
+#[test]
+fn link_is_not_used_up_by_who_only_fetches_ahead() {
+    let up = Up::new();
+    let link = invitation(&up);
+    let stranger = Visitor::stranger(&up);
+    for ahead in [
+        ("Sec-Purpose", "prefetch;prerender"),
+        ("Purpose", "prefetch"),
+        ("Sec-Fetch-Dest", "iframe"),
+        ("Sec-Fetch-Mode", "no-cors"),
+    ] {
+        assert_eq!(stranger.get(&link, &[ahead]).status(), 403, "{ahead:?}");
+    }
+    assert_eq!(stranger.get(&link, &[]).status(), 303);
+}
+
+#[test]
+fn session_outlives_up_and_ends_when_signed_out() {
+    let up = Up::new();
+    let mut owner = Visitor::signed_in(&up);
+    let cookie = owner.cookie.take().unwrap();
+    let up = Up::at(up.stop(), &[]);
+
+    // It has another port now, which is in the name of the cookie.
+    let mut owner = Visitor::stranger(&up);
+    let port = owner.host.rsplit_once(':').unwrap().1;
+    let secret = cookie.rsplit_once('=').unwrap().1;
+    owner.cookie = Some(format!("gitpod_page_{port}={secret}"));
+    assert_eq!(owner.get("/", &[]).status(), 200);
+    assert_eq!(owner.post("/api/sign-out", &json!({})).status(), 200);
+    assert_eq!(owner.get("/", &[]).status(), 401);
+}
+
+#[test]
+fn workspace_is_made_stopped_started_and_deleted_from_the_page() {
+    let up = Up::new();
+    let owner = Visitor::signed_in(&up);
+    let repo = repository(&[]);
+    let path = repo.path().to_str().unwrap();
+    let made = owner.post(
+        "/api/workspaces",
+        &json!({"repository": path, "timeout": "20m"}),
+    );
+    assert_eq!(made.status(), 200, "{}", made.0);
+    let id: Value = serde_json::from_str(made.body()).unwrap();
+    let id = id["id"].as_str().unwrap();
+    let phase = || up.describe(id)["phase"].as_str().unwrap().to_owned();
+    wait_until("it runs", || phase() == "running");
+    let act = |what: &str, body: Value| {
+        let answer = owner.post(&format!("/api/workspaces/{id}/{what}"), &body);
+        assert_eq!(answer.status(), 200, "{what}: {}", answer.0);
+    };
+
+    act("timeout", json!({"timeout": "2h"}));
+    act("ports", json!({"port": 4000, "visibility": "public"}));
+    wait_until("the port is public", || {
+        up.describe(id)["ports"][0]["visibility"] == "public"
+    });
+    act("stop", json!({}));
+    assert_eq!(phase(), "stopped");
+    act("start", json!({}));
+    wait_until("it runs again", || phase() == "running");
+    act("delete", json!({}));
+    assert_eq!(workspaces(&up), 0);
+}
+
+#[test]
+fn what_is_wrong_in_a_form_is_told_with_a_fix() {
+    let up = Up::new();
+    let owner = Visitor::signed_in(&up);
+    let create = "/api/workspaces";
+    let unknown = "/api/workspaces/pink-panda-ns35kd21/stop";
+    for (path, body, status) in [
+        (create, json!({"repository": ""}), 422),
+        (create, json!({"repository": "relative/path"}), 422),
+        (create, json!({"repository": "/no/such/place"}), 422),
+        (create, json!({"repository": "/", "timeout": "soon"}), 422),
+        (unknown, json!({}), 404),
+        ("/api/workspaces/..%2f..%2fetc/stop", json!({}), 404),
+    ] {
+        let answer = owner.post(path, &body);
+        assert_eq!(answer.status(), status, "{body}: {}", answer.0);
+        assert!(
+            answer.0.contains("application/problem+json"),
+            "{}",
+            answer.0
+        );
+    }
+    let relative = owner.post(create, &json!({"repository": "relative/path"}));
+    assert!(
+        relative.body().contains("begin with https:// or /"),
+        "{}",
+        relative.0
+    );
+    assert_eq!(workspaces(&up), 0);
+}
+
+#[test]
+fn events_begin_with_everything_and_hold_no_owner_token() {
+    let up = Up::new();
+    let owner = Visitor::signed_in(&up);
+    let repo = repository(&[]);
+    let workspace = up.start(repo.path());
+
+    let told = events_until(&owner, "\"phase\":\"running\"");
+
+    assert!(told.contains("event: workspaces"), "{told}");
+    assert!(told.contains(workspace.id()), "{told}");
+    assert!(told.contains("\"stops_at\":\"2"), "{told}");
+    assert!(!told.contains(workspace.token()), "owner token in {told}");
+}
+
+/// What the events say until `wanted` is among it.
+fn events_until(visitor: &Visitor<'_>, wanted: &str) -> String {
+    let mut stream = TcpStream::connect(visitor.up.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let cookie = visitor.cookie.as_deref().unwrap_or_default();
+    let host = &visitor.host;
+    let head = format!("GET /api/events HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let (mut text, mut bytes) = (String::new(), [0; 4096]);
+    while !text.contains(wanted) {
+        let count = stream.read(&mut bytes).unwrap();
+        assert!(count > 0, "ended: {text}");
+        text.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    }
+    text
+}
+
+#[test]
+fn attack_10_page_does_not_answer_to_names_that_others_can_point_here() {
+    let up = Up::new();
+    let mut owner = Visitor::signed_in(&up);
+    let port = owner.host.rsplit_once(':').unwrap().1.to_owned();
+    for name in [
+        "evil.test",
+        "ws.localhost",
+        "localhost.evil.test",
+        "127.0.0.1.nip.io",
+        "127.1",
+    ] {
+        owner.host = format!("{name}:{port}");
+        let answer = owner.get("/", &[]);
+        assert_eq!(answer.status(), 404, "{name}");
+        assert!(!answer.body().contains("New workspace"), "{name}");
+    }
+    for name in ["localhost", "127.0.0.1", "[::1]"] {
+        owner.host = format!("{name}:{port}");
+        assert_eq!(owner.get("/", &[]).status(), 200, "{name}");
+    }
+}
+
+#[test]
+fn attack_28_answers_repeat_nothing_of_what_was_asked_as_markup() {
+    let up = Up::new();
+    let owner = Visitor::signed_in(&up);
+    let script = "<script>alert(1)</script>";
+    let answers = [
+        owner.get("/sign-in?once=%3Cscript%3Ealert(1)%3C/script%3E", &[]),
+        owner.get("/open/%3Cscript%3E", &[]),
+        owner.post("/api/workspaces", &json!({"repository": script})),
+        owner.post("/api/workspaces/%3Cscript%3E/stop", &json!({})),
+    ];
+    for answer in answers {
+        let is_html = answer.0.contains("content-type: text/html");
+        assert!(
+            !is_html || !answer.body().contains("<script>alert"),
+            "{}",
+            answer.0
+        );
+        assert!(
+            answer.0.contains("x-content-type-options: nosniff"),
+            "{}",
+            answer.0
+        );
+    }
+}
+
+#[test]
+fn attack_29_no_answer_may_be_read_by_another_origin() {
+    let up = Up::new();
+    let owner = Visitor::signed_in(&up);
+    let evil = (
+        "Origin",
+        "http://3000-pink-panda-ns35kd21.ws.localhost:8080",
+    );
+    let asked = ("Access-Control-Request-Method", "POST");
+    for (method, path) in [
+        ("OPTIONS", "/api/workspaces"),
+        ("OPTIONS", "/api/events"),
+        ("GET", "/"),
+        ("GET", "/static/app.js"),
+        ("GET", "/api/events?"),
+    ] {
+        if path.ends_with('?') {
+            continue; // an endless answer; its head is that of every other
+        }
+        let answer = owner.send(method, path, &[evil, asked], "");
+        let head = answer.0.to_lowercase();
+        assert!(!head.contains("access-control-"), "{method} {path}: {head}");
+        assert!(
+            head.contains("cross-origin-resource-policy: same-origin"),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn attack_31_nothing_is_changed_for_another_page_even_with_the_cookie() {
+    let up = Up::new();
+    let owner = Visitor::signed_in(&up);
+    let repo = repository(&[]);
+    let body = json!({"repository": repo.path().to_str().unwrap()}).to_string();
+    let own = format!("http://{}", owner.host);
+    let json = ("Content-Type", "application/json");
+    let same = ("Sec-Fetch-Site", "same-origin");
+    let origin = |value: &'static str| ("Origin", value);
+    let cases: [&[(&str, &str)]; 9] = [
+        &[
+            json,
+            same,
+            origin("http://3000-pink-panda-ns35kd21.ws.localhost:8080"),
+        ],
+        &[json, same, origin("http://localhost:3000")],
+        &[json, same, origin("https://evil.test")],
+        &[json, same, origin("null")],
+        &[json, same],
+        &[json, ("Origin", &own), ("Sec-Fetch-Site", "same-site")],
+        &[json, ("Origin", &own), ("Sec-Fetch-Site", "cross-site")],
+        &[json, ("Origin", &own), ("Sec-Fetch-Site", "none")],
+        &[
+            json,
+            same,
+            ("Origin", &own),
+            ("Origin", "https://evil.test"),
+        ],
+    ];
+    for headers in cases {
+        let answer = owner.send("POST", "/api/workspaces", headers, &body);
+        assert_eq!(answer.status(), 403, "{headers:?}");
+    }
+    // What forms can send.
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+    ] {
+        let headers = [same, ("Origin", own.as_str()), ("Content-Type", kind)];
+        let answer = owner.send("POST", "/api/workspaces", &headers, &body);
+        assert_eq!(answer.status(), 415, "{kind}");
+    }
+    let by_get = owner.get("/api/workspaces?repository=/", &[]);
+    assert_eq!(by_get.status(), 405);
+    assert_eq!(workspaces(&up), 0);
+}
+
+#[test]
+fn attack_32_page_cannot_be_framed_or_embedded() {
+    let up = Up::new();
+    let owner = Visitor::signed_in(&up);
+    let answer = owner.get("/", &[]);
+    for header in [
+        "x-frame-options: DENY",
+        "frame-ancestors 'none'",
+        "cross-origin-opener-policy: same-origin",
+        "cache-control: no-store",
+        "require-trusted-types-for 'script'",
+    ] {
+        assert!(answer.0.contains(header), "{header}: {}", answer.0);
+    }
+    assert!(!answer.0.contains("unsafe-"), "{}", answer.0);
+    for (dest, mode) in [
+        ("iframe", "navigate"),
+        ("object", "navigate"),
+        ("script", "no-cors"),
+    ] {
+        let headers = [
+            ("Sec-Fetch-Site", "same-site"),
+            ("Sec-Fetch-Dest", dest),
+            ("Sec-Fetch-Mode", mode),
+        ];
+        let answer = owner.get("/", &headers);
+        assert_eq!(answer.status(), 403, "{dest}");
+        assert!(!answer.body().contains("New workspace"));
+    }
+}
+
+#[test]
+fn who_comes_from_another_page_is_asked_to_come_again_and_opens_nothing() {
+    let up = Up::new();
+    let owner = Visitor::signed_in(&up);
+    let repo = repository(&[]);
+    let workspace = up.start(repo.path());
+    let open = format!("/open/{}", workspace.id());
+    let from = |site| {
+        [
+            ("Sec-Fetch-Site", site),
+            ("Sec-Fetch-Mode", "navigate"),
+            ("Sec-Fetch-Dest", "document"),
+        ]
+    };
+    for site in ["cross-site", "same-site"] {
+        for path in ["/", &open] {
+            let answer = owner.get(path, &from(site));
+            assert_eq!(answer.status(), 200, "{path}");
+            assert!(answer.body().contains("0; url=/\""), "{}", answer.0);
+            assert!(!answer.0.contains("location:"), "{}", answer.0);
+        }
+    }
+    let answer = owner.get(&open, &from("same-origin"));
+    assert_eq!(answer.status(), 303);
+    assert!(
+        answer
+            .0
+            .contains(&format!("location: http://{}.ws.localhost", workspace.id()))
+    );
+    assert!(answer.0.contains("/.gitpod/open?"), "{}", answer.0);
+}
+
+#[test]
+fn secrets_of_the_page_reach_no_log_and_no_event() {
+    let up = Up::new();
+    let link = invitation(&up);
+    let secret = link.rsplit_once('=').unwrap().1.to_owned();
+    let stranger = Visitor::stranger(&up);
+    let answer = stranger.get(&link, &[]);
+    let session = cookie(&answer);
+    let session = session.split(['=', ';']).nth(1).unwrap();
+    for text in [up.log(), up.ready.to_string(), format!("{:?}", up.events())] {
+        assert!(!text.contains(&secret) && !text.contains(session));
+    }
+    let kept = std::fs::read_to_string(up.state_dir().join("page-sessions.json")).unwrap();
+    assert!(!kept.contains(&secret) && !kept.contains(session));
+}
+
+#[test]
+fn shared_port_opens_by_its_link_until_it_is_unshared() {
+    let up = Up::new();
+    let port = free_port();
+    let yml = format!("tasks:\n  - command: exec python3 -m http.server {port}\n");
+    let repo = repository(&[(".gitpod.yml", &yml), ("hello.txt", "hello\n")]);
+    let workspace = up.start(repo.path());
+    let id = workspace.id();
+    up.request_until(&workspace, port, |answer| answer.status() == 200);
+    let port_text = port.to_string();
+    let share = up.json(&[
+        "share", id, "--port", &port_text, "--for", "1h", "-o", "json",
+    ]);
+    let url = share["url"].as_str().unwrap();
+    assert!(
+        share["expires_at"].as_str().unwrap().ends_with('Z'),
+        "{share}"
+    );
+
+    let path = format!("/{}", url.splitn(4, '/').nth(3).unwrap());
+    let host = workspace.host(port);
+    let visit = up.request(&host, &path, &[]);
+    assert_eq!(visit.status(), 303, "{}", visit.0);
+    let cookie = cookie(&visit).split(';').next().unwrap().to_owned();
+    let with_cookie = [("Cookie", cookie.as_str())];
+    assert_eq!(up.request(&host, "/hello.txt", &with_cookie).status(), 200);
+    assert_eq!(
+        up.request(&workspace.ide_host(), "/", &with_cookie)
+            .status(),
+        401
+    );
+
+    let share_id = share["share_id"].as_str().unwrap();
+    assert_eq!(
+        up.json(&["unshare", id, share_id, "-o", "json"])["ended"],
+        1
+    );
+    assert_ne!(up.request(&host, "/hello.txt", &with_cookie).status(), 200);
+    assert_eq!(up.request(&host, &path, &[]).status(), 403);
+}
