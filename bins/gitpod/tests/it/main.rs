@@ -18,8 +18,6 @@ mod life;
 mod network;
 mod page;
 mod page_browser;
-mod page;
-mod page_browser;
 mod programs;
 mod race;
 mod secrets;
