@@ -40,13 +40,19 @@
 //!
 //! - It carries no traffic: `nebula` does.
 //! - It does not read version 2 certificates, P-256 keys or encrypted keys, and says so.
-//! - It keeps no record of what was signed. To block a certificate later, keep its
-//!   [`Fingerprint`].
-//! - It reads no files and no clock: text and `now` are arguments.
+//! - Without features it keeps no record of what was signed. To block a certificate
+//!   later, keep its [`Fingerprint`], or use a `Registry`.
+//! - It reads no clock: `now` is an argument. Only `FileStore` reads files.
+//! - It does not sign bundles for hosts: they come over TLS. One network has one authority
+//!   for its life: how one follows another comes later.
 //!
 //! # Features
 //!
-//! None by default. `testing` adds `check_ca_signer`, which every [`CaSigner`] must pass.
+//! | none by default | |
+//! |---|---|
+//! | `network` | `Registry`: hosts join with a token, get certificates and what has changed, are blocked; `render`: what `nebula` is to read; `NetworkStore` |
+//! | `file` | `FileStore`: a network's state in one file |
+//! | `testing` | `check_ca_signer`, `check_network_store`: does your own adapter keep its promises? |
 //!
 //! [Nebula]: https://github.com/slackhq/nebula
 
@@ -56,11 +62,25 @@ mod cidr;
 #[cfg(feature = "testing")]
 mod conformance;
 mod constraint;
+#[cfg(feature = "file")]
+mod file_store;
 mod fingerprint;
+#[cfg(feature = "network")]
+mod host;
 mod key;
+#[cfg(feature = "network")]
+mod message;
 mod pem;
+#[cfg(feature = "network")]
+mod registry;
+#[cfg(feature = "network")]
+mod render;
 mod request;
 mod signer;
+#[cfg(feature = "network")]
+mod store;
+#[cfg(feature = "network")]
+mod token;
 mod verify;
 mod wire;
 
@@ -76,6 +96,20 @@ pub use self::pem::PemError;
 pub use self::request::{AuthorityRequest, HostRequest};
 pub use self::signer::{CaSigner, MemorySigner, SignerError};
 pub use self::verify::{TrustBundle, TrustError, Verified, VerifyError};
+
+#[cfg(all(feature = "network", feature = "testing"))]
+pub use self::conformance::check_network_store;
+#[cfg(feature = "file")]
+pub use self::file_store::FileStore;
+#[cfg(feature = "network")]
+pub use self::{
+    host::{Host, HostKind, HostState, Issued, NewHost, NoHostKind},
+    message::{ConfigBundle, EnrollRequest, HostCall, Lighthouse, Wanted},
+    registry::{NetworkSettings, Registry, RegistryError},
+    render::{NodeOptions, render},
+    store::{Condition, Item, MemoryStore, NetworkStore, StoreError, Write},
+    token::{EnrollmentToken, NoRandom},
+};
 
 /// An error of a kind we do not choose.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

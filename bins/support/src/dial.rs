@@ -1,4 +1,4 @@
-//! gRPC channels.
+//! Connections to servers, and gRPC channels over them.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ use crate::tls::ClientTls;
 pub fn channel(address: &Address, tls: Option<ClientTls>) -> Channel {
     let address = address.clone();
     let dial = tower::service_fn(move |_: Uri| {
-        let (address, tls) = (address.clone(), tls.clone());
-        async move { Ok::<_, std::io::Error>(TokioIo::new(dial(address, tls).await?)) }
+        let dialled = dial(address.clone(), tls.clone(), b"h2");
+        async move { Ok::<_, std::io::Error>(TokioIo::new(dialled.await?)) }
     });
     Endpoint::from_static("http://ws-manager")
         .connect_timeout(Duration::from_secs(5))
@@ -30,11 +30,15 @@ pub fn channel(address: &Address, tls: Option<ClientTls>) -> Channel {
         .connect_with_connector_lazy(dial)
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-async fn dial(address: Address, tls: Option<ClientTls>) -> std::io::Result<Box<dyn Stream>> {
+pub(crate) async fn dial(
+    address: Address,
+    tls: Option<ClientTls>,
+    protocol: &'static [u8],
+) -> std::io::Result<Box<dyn Stream>> {
     let (host, port) = match address {
         Address::Unix(path) => return Ok(Box::new(UnixStream::connect(path).await?)),
         Address::Tcp { host, port } => (host, port),
@@ -48,6 +52,6 @@ async fn dial(address: Address, tls: Option<ClientTls>) -> std::io::Result<Box<d
     stream.set_nodelay(true)?;
     Ok(match tls {
         None => Box::new(stream),
-        Some(tls) => Box::new(tls.connect(stream).await?),
+        Some(tls) => Box::new(tls.connect(stream, protocol).await?),
     })
 }

@@ -16,12 +16,14 @@
 //! | [`ops`] | Prometheus' `/metrics`, and `/healthz` and `/readyz` with a check each |
 //! | [`listen`], [`serve`] | TCP or a unix socket; HTTP/1.1 and HTTP/2 with limits; requests are finished at the end |
 //! | [`tls`] | certificates that are read again when their files change, on either side of a connection |
+//! | [`ask`] | a client of small JSON services |
 //! | [`dial`] | a gRPC channel over TCP, TLS or a unix socket |
 //! | [`cli`], [`stop`] | `run CONFIG`, exit codes; SIGTERM and SIGINT |
 //! | [`state_dir`] | a directory for one process at a time |
 //!
 //! It decides nothing about workspaces.
 
+pub mod ask;
 pub mod cli;
 pub mod config;
 pub mod dial;

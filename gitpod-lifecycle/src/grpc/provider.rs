@@ -98,7 +98,8 @@ impl RemoteWorkspaces {
         let updates = client.subscribe(SubscribeRequest::default()).await?;
         let list = client.get_workspaces(GetWorkspacesRequest::default());
         let list = list.await?.into_inner().status;
-        table.replace(list.into_iter().map(StatusUpdate::from).collect());
+        let list: Vec<_> = list.into_iter().map(StatusUpdate::from).collect();
+        table.replace(&list);
         self.state.store(CURRENT, Ordering::Release);
         metrics::gauge!(CONNECTED).set(1);
         let mut updates = updates.into_inner();
@@ -166,10 +167,10 @@ impl Table {
     }
 
     /// `list` is all there is.
-    fn replace(&mut self, list: Vec<StatusUpdate>) {
+    fn replace(&mut self, list: &[StatusUpdate]) {
         let before = std::mem::take(&mut self.known);
         self.stopped.clear();
-        for update in &list {
+        for update in list {
             self.take(update);
         }
         for id in before.keys().filter(|id| !self.known.contains_key(*id)) {
@@ -247,7 +248,7 @@ mod tests {
             let info = routes.get(&panda);
             info.map(|info| (info.instance.to_string(), info.state))
         };
-        table.replace(vec![update("one", PANDA, UpdatePhase::Running, 5)]);
+        table.replace(&[update("one", PANDA, UpdatePhase::Running, 5)]);
         table.take(&update("one", PANDA, UpdatePhase::Creating, 4));
         assert_eq!(state(), Some(("one".to_owned(), RunState::Running)));
 
@@ -260,9 +261,9 @@ mod tests {
         // A manager that was set up anew counts from one again.
         next.status_version = 0;
         next.phase = UpdatePhase::Stopped;
-        table.replace(vec![next]);
+        table.replace(&[next]);
         assert_eq!(state(), Some(("two".to_owned(), RunState::Stopped)));
-        table.replace(Vec::new());
+        table.replace(&[]);
         assert_eq!(state(), None);
     }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::outcome::Outcome;
 
+mod config;
 mod http;
 mod installation;
 mod small;
@@ -32,6 +33,8 @@ pub(crate) fn replay(group: &str, fixtures: &Value, case: &Value) -> Option<Outc
         "cookie-name" => small::cookie_name(input),
         "session-cookie-name" => small::session_cookie_name(input),
         "url-port" => small::url_port(input),
+        "config" => config::config(input),
+        "duration" => Ok(config::duration(input)),
         "cookie" | "route" | "websocket" | "cors" => http::replay(fixtures, input, expect),
         _ => return None,
     };

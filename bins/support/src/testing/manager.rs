@@ -19,6 +19,7 @@ use crate::tls::ClientTls;
 
 /// A client of a ws-manager.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ManagerClient {
     /// For calls that have no method here.
     pub client: WorkspaceManagerClient<Channel>,

@@ -11,6 +11,7 @@ use super::program::PATIENCE;
 
 /// What was answered.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Answer(pub String);
 
 impl Answer {

@@ -95,19 +95,26 @@ impl Contents {
 
     /// Whom to trust; `None` if that is not said.
     pub(super) fn roots(&self) -> anyhow::Result<Option<Arc<RootCertStore>>> {
-        let Some(authority) = &self.authority else {
-            return Ok(None);
-        };
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(authority) {
-            let certificate = certificate.context("the authority is not PEM")?;
-            roots
-                .add(certificate)
-                .context("the authority is no certificate")?;
-        }
-        if roots.is_empty() {
-            bail!("the file of the authority holds no certificate");
-        }
-        Ok(Some(Arc::new(roots)))
+        self.authority.as_deref().map(parse_roots).transpose()
     }
+}
+
+/// Whom `file` says to trust.
+pub(super) fn roots(file: &Path) -> anyhow::Result<Arc<RootCertStore>> {
+    let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    parse_roots(&text)
+}
+
+fn parse_roots(text: &[u8]) -> anyhow::Result<Arc<RootCertStore>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(text) {
+        let certificate = certificate.context("the authority is not PEM")?;
+        roots
+            .add(certificate)
+            .context("the authority is no certificate")?;
+    }
+    if roots.is_empty() {
+        bail!("the file of the authority holds no certificate");
+    }
+    Ok(Arc::new(roots))
 }
