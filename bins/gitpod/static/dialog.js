@@ -24,7 +24,7 @@ export function shareDialog(workspace, port) {
   const whole = element('option', { value: '' }, 'The whole workspace: editor and all ports');
   const ports = workspace.ports.map((it) => element('option', { value: it.port }, `Only port ${it.port}${it.name ? `, ${it.name}` : ''}`));
   choice.replaceChildren(...ports, whole);
-  choice.value = port ?? (ports.length ? ports[0].value : '');
+  choice.value = port ?? workspace.ports.find((it) => it.served)?.port ?? '';
   say($('share-name'), workspace.id);
   show($('share-result'), false);
   show($('share-form'), true);

@@ -11,6 +11,7 @@
     clippy::disallowed_types
 )]
 
+mod access;
 mod bad_input;
 mod harness;
 mod isolation;
