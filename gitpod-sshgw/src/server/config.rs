@@ -123,7 +123,7 @@ const SIGNATURES: &[Algorithm] = &[
 const WINDOW: u32 = 2 * 1024 * 1024;
 /// Payload of the largest packet, as everybody has it.
 const PACKET: u32 = 32 * 1024;
-/// Packets of a channel that wait to be sent on: with the largest, 1 MiB.
-const CHANNEL_MESSAGES: usize = 32;
+/// Packets of a channel that wait to be sent on: with the largest, 512 KiB.
+const CHANNEL_MESSAGES: usize = 16;
 /// Packets of all channels that wait to be encrypted.
 const EVENTS: usize = 16;

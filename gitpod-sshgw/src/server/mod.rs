@@ -14,6 +14,7 @@ mod pipe;
 mod session;
 mod stream;
 mod switch;
+mod waiting;
 mod watch;
 mod workspace_side;
 

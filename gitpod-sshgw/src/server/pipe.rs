@@ -7,6 +7,7 @@ use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client, serv
 use tokio::sync::mpsc;
 
 use super::session::{Phase, Session};
+use super::waiting::Waiting;
 use crate::policy::ChannelAsk;
 
 /// Sends on what comes from either side, in the order in which it comes, until one
@@ -53,31 +54,35 @@ impl Ends<'_> {
     /// Until the client closes its channel, or is gone.
     async fn upwards(&self, mut from_client: ChannelReadHalf) {
         let mut program = Program::NotYet;
-        while let Some(message) = from_client.wait().await {
-            let sent = match message {
-                ChannelMsg::Data { data } => {
-                    self.session.traffic.went_up(data.len());
-                    self.to_workspace.data_bytes(data).await
-                }
-                ChannelMsg::ExtendedData { data, ext } => {
-                    self.session.traffic.went_up(data.len());
-                    self.to_workspace.extended_data_bytes(ext, data).await
-                }
-                ChannelMsg::Eof => self.to_workspace.eof().await,
-                ChannelMsg::Close => return,
-                request => self.request(request, &mut program).await,
-            };
-            if sent.is_err() {
+        let mut waiting = Waiting::default();
+        while let Some(message) = waiting.next(&mut from_client).await {
+            if matches!(message, ChannelMsg::Close) {
+                return;
+            }
+            let sending = self.send_up(message, &mut program);
+            let sent = waiting.meanwhile(sending, &mut from_client, self.session);
+            if !matches!(sent.await, Ok(Ok(()))) {
                 return;
             }
         }
     }
 
-    async fn request(
-        &self,
-        request: ChannelMsg,
-        program: &mut Program,
-    ) -> Result<(), russh::Error> {
+    async fn send_up(&self, message: ChannelMsg, program: &mut Program) -> Sent {
+        match message {
+            ChannelMsg::Data { data } => {
+                self.session.traffic.went_up(data.len());
+                self.to_workspace.data_bytes(data).await
+            }
+            ChannelMsg::ExtendedData { data, ext } => {
+                self.session.traffic.went_up(data.len());
+                self.to_workspace.extended_data_bytes(ext, data).await
+            }
+            ChannelMsg::Eof => self.to_workspace.eof().await,
+            request => self.request(request, program).await,
+        }
+    }
+
+    async fn request(&self, request: ChannelMsg, program: &mut Program) -> Sent {
         let to = &self.to_workspace;
         match request {
             ChannelMsg::WindowChange {
@@ -104,7 +109,7 @@ impl Ends<'_> {
     }
 
     /// What must be asked before a program runs, and is answered.
-    async fn set_up(&self, request: ChannelMsg, program: &mut Program) -> Result<(), russh::Error> {
+    async fn set_up(&self, request: ChannelMsg, program: &mut Program) -> Sent {
         match asks_for(&request) {
             None => return Ok(()), // no request
             Some(ask) if !self.session.allows(&ask) => {
@@ -188,7 +193,7 @@ impl Ends<'_> {
     }
 
     /// What a channel's writing half does not say itself.
-    async fn tell_client(&self, message: ChannelMsg) -> Result<(), russh::Error> {
+    async fn tell_client(&self, message: ChannelMsg) -> Sent {
         let Some(login) = self.session.login() else {
             return Ok(());
         };
@@ -213,7 +218,7 @@ impl Ends<'_> {
         told.map_err(|()| russh::Error::SendError)
     }
 
-    fn answered(&self, success: bool) -> Result<(), russh::Error> {
+    fn answered(&self, success: bool) -> Sent {
         let awaited = &self.awaited;
         let one_less = |waiting: usize| waiting.checked_sub(1);
         let asked = awaited.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
@@ -241,6 +246,8 @@ impl Ends<'_> {
         std::future::pending().await
     }
 }
+
+type Sent = Result<(), russh::Error>;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Program {

@@ -172,6 +172,10 @@ impl Traffic {
     pub(crate) fn has_open_channels(&self) -> bool {
         self.open.load(Ordering::Relaxed) > 0
     }
+
+    pub(crate) fn has_several_channels(&self) -> bool {
+        self.open.load(Ordering::Relaxed) > 1
+    }
 }
 
 fn count(bytes: usize) -> u64 {

@@ -7,5 +7,6 @@
     clippy::indexing_slicing
 )]
 
+mod life;
 mod openssh;
 mod support;
