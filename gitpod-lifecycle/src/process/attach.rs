@@ -81,8 +81,8 @@ async fn probe_with_supervisor(settings: &ProcessSettings) -> Result<(), NoOwnNe
 }
 
 /// Connects the network of a supervisor that waits for it behind `gate`, and lets it go
-/// on. It stays connected until `link` is [removed](detach).
-pub(crate) async fn open(process: ProcessId, mut gate: ChildStdin, link: PathBuf) {
+/// on. It stays connected until `link` is [removed](detach). Answers whether it was let in.
+pub(crate) async fn open(process: ProcessId, mut gate: ChildStdin, link: PathBuf) -> bool {
     let attached = attach(process, &link).await;
     if !process.is_alive() {
         // Its end may have been seen before `pasta` was there to be ended.
@@ -97,9 +97,11 @@ pub(crate) async fn open(process: ProcessId, mut gate: ChildStdin, link: PathBuf
         }
     };
     // A few bytes always fit into a pipe; who does not read them has ended.
-    if let Err(why) = gate.write_all(word.as_bytes()) {
+    let written = gate.write_all(word.as_bytes());
+    if let Err(why) = &written {
         debug!(pid = process.pid, %why, "supervisor did not wait for its network");
     }
+    attached.is_ok() && written.is_ok()
 }
 
 /// The link by which the network of the instance in `dir` is found.

@@ -10,7 +10,6 @@ use tokio::sync::OnceCell;
 use tracing::warn;
 
 use super::attach;
-use super::kill::sweep;
 use super::network::{Network, NetworkChoice, NoOwnNetwork};
 use super::private_file::make_dir;
 use super::runner::Runner;
@@ -126,7 +125,8 @@ impl ProcessCluster {
         if let Some(runner) = runners.get(instance) {
             return Some(Arc::clone(runner));
         }
-        let file = RunnerFile::load(&self.0.settings.layout.instance(instance))?;
+        let mut file = RunnerFile::load(&self.0.settings.layout.instance(instance))?;
+        file.give_up_interrupted_start();
         let process = file.process.filter(|_| file.ended.is_none());
         let deleting = file.deleting_since.map(|since| left_of(file.grace, since));
         let runner = self.make(instance, file);
@@ -169,12 +169,11 @@ impl ProcessCluster {
         if runner.was_started() {
             return;
         }
-        // Left by a start whose result was lost.
-        sweep(&self.0.settings.layout.instance(&spec.instance), None).await;
+        runner.sweep_before_start().await;
         let network = self.next_network().await;
         let started = runner.change(|state| {
             let file = &mut state.file;
-            if file.process.is_some() || file.ended.is_some() {
+            if file.process.is_some() || file.ended.is_some() || file.deleting_since.is_some() {
                 return None;
             }
             let gate = network
@@ -193,7 +192,14 @@ impl ProcessCluster {
         if let Some((process, gate)) = started {
             self.keep(runner, &spec.instance, process);
             let link = attach::link_in(&self.0.settings.layout.instance(&spec.instance));
-            gate.map(|gate| tokio::spawn(attach::open(process, gate, link)));
+            if let Some(gate) = gate {
+                let runner = Arc::clone(runner);
+                tokio::spawn(async move {
+                    if attach::open(process, gate, link).await {
+                        runner.was_let_in();
+                    }
+                });
+            }
         }
     }
 }

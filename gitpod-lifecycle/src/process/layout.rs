@@ -73,6 +73,12 @@ impl Layout {
         self.instance(instance).join(SSH_HOST_KEY)
     }
 
+    /// Directory of all workspaces.
+    #[must_use]
+    pub fn workspaces(&self) -> PathBuf {
+        self.root.join("workspaces")
+    }
+
     /// Directory of one workspace.
     ///
     /// # Errors
@@ -82,7 +88,7 @@ impl Layout {
         let name = workspace.as_str();
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         match (1..=100).contains(&name.len()) && name.bytes().all(plain) {
-            true => Ok(self.root.join("workspaces").join(name)),
+            true => Ok(self.workspaces().join(name)),
             false => Err(ContentError::Refused(format!(
                 "workspace cannot be called `{name}` here: use 1 to 100 letters, digits and dashes"
             ))),

@@ -50,6 +50,24 @@ fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()
     }
 }
 
+/// Removes from `dir` what [`replace`] leaves when the process is killed in it, and `dir`
+/// itself if nothing else is there. To be called while nobody writes there.
+pub(crate) fn remove_unfinished(dir: &Path) -> io::Result<()> {
+    if !dir.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "new") && !path.is_dir() {
+            remove(&path)?;
+        }
+    }
+    match fs::remove_dir(dir) {
+        Err(why) if why.kind() != io::ErrorKind::DirectoryNotEmpty => Err(why),
+        _ => Ok(()),
+    }
+}
+
 /// Reads `path`, where programs of this user may have put anything.
 ///
 /// Only an ordinary file of sane size is read: opening a FIFO would wait for its other

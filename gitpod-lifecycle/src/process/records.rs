@@ -30,7 +30,8 @@ pub struct FileRecords {
     writing: Arc<Mutex<()>>,
 }
 
-const NAME: &str = "record.json";
+/// Name of the file in the directory of an instance.
+pub(crate) const RECORD: &str = "record.json";
 
 impl FileRecords {
     /// Reads all records below `dir`, where each instance has a directory of its
@@ -59,7 +60,7 @@ impl FileRecords {
     }
 
     fn path(&self, instance: &InstanceId) -> PathBuf {
-        self.dir.join(instance.as_str()).join(NAME)
+        self.dir.join(instance.as_str()).join(RECORD)
     }
 
     /// Writes `record`, then lets it be seen.
@@ -178,7 +179,9 @@ fn read_all(dir: &Path) -> io::Result<(Vec<Record>, Broken)> {
     make_dir(dir)?;
     let (mut records, mut broken) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(dir)? {
-        let path = entry?.path().join(NAME);
+        let dir = entry?.path();
+        private_file::remove_unfinished(&dir)?;
+        let path = dir.join(RECORD);
         match read(&path) {
             Ok(Some(record)) => records.push(record),
             Ok(None) => {} // an instance that is being made or removed

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gitpod_routing::InstanceId;
 use jiff::Timestamp;
 use rustix::process::Signal;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -18,7 +18,7 @@ use super::layout::{Layout, SSH_HOST_KEY, SSH_SOCKET};
 use super::network::Network;
 use super::pidfd::{Exit, Handle, signal};
 use super::private_file::remove;
-use super::runner_file::{Ended, RunnerFile};
+use super::runner_file::{Ended, Progress, RunnerFile};
 use super::socket;
 use super::spawn::end_of_log;
 use super::tree::ProcessId;
@@ -35,6 +35,8 @@ pub(crate) struct Runner {
     state: Mutex<State>,
     /// When it is ended by force; absent while nobody wants it to end.
     deadline: watch::Sender<Option<Instant>>,
+    /// Whether what a start has left whose result was lost is ended.
+    swept: OnceCell<()>,
 }
 
 #[derive(Debug)]
@@ -66,6 +68,7 @@ impl Runner {
             feed,
             state: Mutex::new(state),
             deadline: watch::Sender::new(None),
+            swept: OnceCell::new(),
         }
     }
 
@@ -79,7 +82,10 @@ impl Runner {
                 RunnerFacts::ended(name, how)
             }
             (None, Some(_)) => RunnerFacts::running(name, state.ready),
-            (None, None) if state.begun => RunnerFacts::running(name, false),
+            // One that is being deleted has ended once nothing is left of a start.
+            (None, None) if state.begun || file.deleting_since.is_some() => {
+                RunnerFacts::running(name, false)
+            }
             (None, None) => RunnerFacts::creating(name),
         };
         facts.deleting_since = file.deleting_since;
@@ -131,27 +137,60 @@ impl Runner {
         result
     }
 
+    /// Ends what a start has left whose result was lost: nothing of the instance runs
+    /// before its supervisor is started. Once; others wait for it.
+    pub(crate) async fn sweep_before_start(&self) {
+        let (dir, group) = (self.dir(), self.cgroup());
+        let sweep = async {
+            sweep(&dir, group.as_ref()).await;
+            detach(&link_in(&dir));
+        };
+        self.swept.get_or_init(|| sweep).await;
+    }
+
+    /// Its supervisor was let in to its network.
+    pub(crate) fn was_let_in(&self) {
+        self.change(|state| {
+            let progress = &mut state.file.progress;
+            *progress = Progress::LetIn.max(*progress);
+        });
+    }
+
     /// Begins to end it; by force after `grace`.
     pub(crate) fn delete(self: &Arc<Self>, grace: Duration) {
-        let process = self.change(|state| {
+        let (process, ended) = self.change(|state| {
             let file = &mut state.file;
             file.deleting_since.get_or_insert_with(Timestamp::now);
             file.grace = Some(file.grace.map_or(grace, |known| known.min(grace)));
-            if file.process.is_none() {
-                file.ended.get_or_insert_with(Ended::well);
-            }
-            file.process.filter(|_| file.ended.is_none())
+            (file.process, file.ended.is_some())
         });
-        if let Some(process) = process {
-            debug!(instance = %self.instance, pid = process.pid, ?grace, "supervisor is asked to end");
-            if let Err(why) = signal(process, Signal::TERM) {
-                warn!(instance = %self.instance, %why, "supervisor cannot be asked to end");
-            }
-            let at = Instant::now() + grace;
-            self.deadline.send_modify(|deadline| {
-                *deadline = Some(deadline.map_or(at, |known| known.min(at)))
-            });
+        match process.filter(|_| !ended) {
+            Some(process) => self.end(process, grace),
+            None if ended => {}
+            None => drop(tokio::spawn(Arc::clone(self).end_before_start())),
         }
+    }
+
+    /// Nothing of it was started, as far as is known.
+    async fn end_before_start(self: Arc<Self>) {
+        self.sweep_before_start().await;
+        let released = self.change(|state| {
+            state.file.ended.get_or_insert_with(Ended::well);
+            state.released
+        });
+        if released {
+            self.vanish();
+        }
+    }
+
+    fn end(&self, process: ProcessId, grace: Duration) {
+        debug!(instance = %self.instance, pid = process.pid, ?grace, "supervisor is asked to end");
+        if let Err(why) = signal(process, Signal::TERM) {
+            warn!(instance = %self.instance, %why, "supervisor cannot be asked to end");
+        }
+        let at = Instant::now() + grace;
+        self.deadline
+            .send_modify(|deadline| *deadline = Some(deadline.map_or(at, |known| known.min(at))));
     }
 
     /// Whether it has vanished; if not, it will as soon as nothing of it runs.
@@ -228,7 +267,10 @@ impl Runner {
                 exit = &mut ended => return exit.ok().flatten(),
                 () = &mut ready, if waiting => {
                     waiting = false;
-                    self.change(|state| state.ready = true);
+                    self.change(|state| {
+                        state.ready = true;
+                        state.file.progress = Progress::Ready;
+                    });
                 }
                 _ = deadline.changed() => {}
                 () = until(limit) => {

@@ -19,11 +19,12 @@ use super::cgroup::Cgroup;
 use super::kill::{kill_tree, marked, sweep};
 use super::pidfd::{Handle, signal};
 use super::private_file::remove;
+use super::records::RECORD;
 use super::runner_file::RunnerFile;
 use super::tree::ProcessId;
 
 /// Ends what runs for the instances below `instances` that are not among `known`, or
-/// whose `runner.json` cannot be read. Their records and logs stay.
+/// whose `runner.json` cannot be read. Records that cannot be read stay, with their logs.
 pub(crate) async fn end_unknown(
     instances: &Path,
     known: &[InstanceId],
@@ -75,9 +76,21 @@ async fn end(dir: &Path, file: Option<RunnerFile>, grace: Duration) {
         group.remove();
     }
     detach(&link_in(dir));
+    if !dir.join(RECORD).exists() {
+        return remove_whole(dir); // nobody will ever ask for it
+    }
     for left in [RunnerFile::path(dir), config, dir.join("supervisor.sock")] {
         if let Err(why) = remove(&left) {
             warn!(path = %left.display(), %why, "file of an ended runner cannot be removed");
         }
+    }
+}
+
+fn remove_whole(dir: &Path) {
+    match fs::remove_dir_all(dir) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => {
+            warn!(dir = %dir.display(), %why, "directory of a run that is over cannot be removed");
+        }
+        _ => {}
     }
 }

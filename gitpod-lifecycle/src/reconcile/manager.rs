@@ -105,6 +105,22 @@ impl Manager {
         settings: Settings,
         clock: Clock,
     ) -> Result<Self, ManageError> {
+        let manager = Self::at_rest(adapters, settings, clock).await?;
+        manager.begin().await?;
+        Ok(manager)
+    }
+
+    /// The same, but that nothing is done for the instances of an earlier manager until
+    /// [`begin`](Self::begin): whoever must see every status subscribes in between.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn at_rest(
+        adapters: Adapters,
+        settings: Settings,
+        clock: Clock,
+    ) -> Result<Self, ManageError> {
         let (alive_sender, alive) = watch::channel(());
         let shared = Arc::new(Shared {
             adapters,
@@ -123,14 +139,25 @@ impl Manager {
             shared.alive.clone(),
         ));
         let listing = shared.adapters.records.list().await?;
-        for record in &listing.records {
-            shared.wake(&record.spec.instance);
-        }
         Ok(Self {
             shared,
             _alive: Arc::new(alive_sender),
             broken: Arc::new(listing.broken),
         })
+    }
+
+    /// Goes on with the instances of an earlier manager. Asked again, it looks at all
+    /// instances once more, which does no harm.
+    ///
+    /// # Errors
+    ///
+    /// If the records cannot be listed.
+    pub async fn begin(&self) -> Result<(), ManageError> {
+        let listing = self.shared.adapters.records.list().await?;
+        for record in &listing.records {
+            self.shared.wake(&record.spec.instance);
+        }
+        Ok(())
     }
 
     /// Why some records could not be read when it was opened. Their instances are

@@ -65,7 +65,9 @@ impl Client {
             return self.create(slot, repository).await;
         };
         match (entry.expected, dice) {
-            (Expected::Running | Expected::Stopped, 0..25) => self.write(slot, &entry),
+            (Expected::Running | Expected::Stopped, 0..25) if entry.has_run => {
+                self.write(slot, &entry);
+            }
             (Expected::Running, 25..60) => self.stop(slot, &entry, repository).await,
             (Expected::Stopped, 25..75) => self.start(slot, &entry, self.times()).await,
             (Expected::Running, 60..70) => self.start(slot, &entry, Times::TwiceAtOnce).await,

@@ -27,6 +27,8 @@ pub(super) struct Entry {
     pub(super) instance: String,
     pub(super) token: String,
     pub(super) expected: Expected,
+    /// Whether it was seen to run, with its files in place.
+    pub(super) has_run: bool,
     /// What was written into its files, by name.
     pub(super) files: BTreeMap<String, String>,
 }
@@ -39,6 +41,7 @@ impl Entry {
             instance: String::new(),
             token: String::new(),
             expected,
+            has_run: false,
             files: BTreeMap::new(),
         };
         entry.runs_as(told, expected);
@@ -50,6 +53,7 @@ impl Entry {
         self.instance = text(told, "instance_id");
         self.token = text(told, "owner_token");
         self.expected = expected;
+        self.has_run |= expected == Expected::Running;
     }
 }
 

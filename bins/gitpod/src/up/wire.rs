@@ -81,10 +81,7 @@ impl System {
             ssh.endpoint(),
             links.clone(),
         );
-        workspaces
-            .settle_orphans()
-            .await
-            .map_err(|why| Failure::failed("cannot take stock of workspaces").because(&why))?;
+        settle(&workspaces).await?;
 
         let tls = RustlsClient::new(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .map_err(|why| Failure::failed("cannot speak TLS").because(&why))?;
@@ -124,6 +121,9 @@ impl System {
             end_of_accounting: CancellationToken::new(),
         };
         system.account();
+        // Not before everybody listens who must hear of it.
+        let begun = system.manager.begin().await;
+        begun.map_err(|why| Failure::failed("cannot go on with workspaces").because(&why))?;
         let workspaces = system.workspaces.clone();
         system.ssh.keep_config(workspaces, held.path());
         Ok(system)
@@ -133,7 +133,7 @@ impl System {
     fn account(&mut self) {
         let publisher = MemoryPublisher::default();
         let announcements = publisher.subscribe();
-        let source = Arc::new(ManagerSource(self.manager.clone()));
+        let source = Arc::new(ManagerSource::new(self.manager.clone()));
         let store = Arc::new(self.store.clone());
         let bridge = Bridge::new(source, store.clone(), Origin::new(CLUSTER));
         let relay = Relay::new(store, Arc::new(publisher)).with_settings(relaying());
@@ -253,8 +253,11 @@ async fn open_manager(
     cluster: ProcessCluster,
     urls: &Urls,
 ) -> Result<Manager, Failure> {
+    let clones = GitContent::new(layout.clone());
+    let tidied = clones.remove_unfinished().await;
+    tidied.map_err(|why| Failure::failed("cannot remove unfinished clones").because(&why))?;
     let content = DescribedContent {
-        inner: GitContent::new(layout.clone()),
+        inner: clones,
         layout: layout.clone(),
     };
     let records = FileRecords::open(layout.instances())
@@ -265,13 +268,21 @@ async fn open_manager(
     timeouts.inactivity = config.timeout;
     let settings = Settings::new(urls.workspace.clone(), urls.port.clone()).with_timeouts(timeouts);
     let adapters = Adapters::new(records, cluster, content);
-    let manager = Manager::open(adapters, settings, Clock::system())
+    let manager = Manager::at_rest(adapters, settings, Clock::system())
         .await
         .map_err(|why| Failure::failed("cannot start the manager").because(&why))?;
     for broken in manager.broken_records() {
         crate::print::note(&format!("warning: {broken}"));
     }
     Ok(manager)
+}
+
+/// Brings to an end what an `up` was doing that was killed.
+async fn settle(workspaces: &Workspaces) -> Result<(), Failure> {
+    let settled = workspaces.settle_orphans().await;
+    settled.map_err(|why| Failure::failed("cannot take stock of workspaces").because(&why))?;
+    let removed = workspaces.finish_removals().await;
+    removed.map_err(|why| Failure::failed("cannot look for removed workspaces").because(&why))
 }
 
 /// What one workspace may use. Memory is left to the machine: without control groups

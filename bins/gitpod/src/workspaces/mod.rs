@@ -16,6 +16,7 @@ mod logs;
 mod name;
 mod orphan;
 mod ports;
+mod removal;
 mod remove;
 mod route;
 mod service;

@@ -6,6 +6,7 @@ use gitpod_bridge::{InstanceStore, WorkspaceStore};
 use gitpod_lifecycle::{ManageError, StopPolicy, WorkspaceName};
 use gitpod_routing::{InstanceId, WorkspaceId};
 
+use super::removal::Removal;
 use super::{WorkspaceError, Workspaces};
 
 /// How long a stop may take beyond the grace period before its asker is told.
@@ -30,6 +31,32 @@ impl Workspaces {
         self.ask_to_stop(id, policy).await?;
         let _turn = self.shared.turns.wait(id).await;
         self.stop_in_turn(id, policy).await?;
+        let removal = Removal::of(id, self.layout());
+        removal.begin()?;
+        self.finish_removal(&removal).await
+    }
+
+    /// Does the rest of the removals that an `up` had begun which was killed.
+    pub(crate) async fn finish_removals(&self) -> std::io::Result<()> {
+        for removal in Removal::all(self.layout())? {
+            if let Err(why) = self.finish_removal(&removal).await {
+                let why = &why as &dyn std::error::Error;
+                tracing::warn!(workspace = %removal.workspace(), why, "not removed; delete it again");
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all of it, or fails; in neither case it is tried again later, when its user
+    /// may have begun to use it again.
+    async fn finish_removal(&self, removal: &Removal) -> Result<(), WorkspaceError> {
+        let removed = self.remove(removal.workspace()).await;
+        removal.end()?;
+        removed
+    }
+
+    /// Everything in it may be repeated.
+    async fn remove(&self, id: &WorkspaceId) -> Result<(), WorkspaceError> {
         let name = WorkspaceName::from(id);
         self.shared.manager.delete_content(&name).await?;
         remove_dir(&self.layout().workspace(&name)?).await?;

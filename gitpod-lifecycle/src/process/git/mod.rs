@@ -5,6 +5,7 @@ mod credential;
 mod explain;
 mod progress;
 mod source;
+mod unfinished;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use tokio::task::spawn_blocking;
 
 use self::clone::clone;
 use self::source::Checked;
+use self::unfinished::Unfinished;
 use super::kill::sweep;
 use super::layout::Layout;
 use super::private_file::{is_full, make_dir};
@@ -45,6 +47,20 @@ impl GitContent {
     #[must_use]
     pub fn new(layout: Layout) -> Self {
         Self { layout }
+    }
+
+    /// Removes what clones have left that ended with the process which had them made, and
+    /// ends a git that goes on alone. To be called once, before anything is started.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be removed, or the directory of workspaces cannot be read.
+    pub async fn remove_unfinished(&self) -> io::Result<()> {
+        for (workspace, left) in unfinished::find(&self.layout.workspaces())? {
+            sweep(&workspace, None).await; // or it would go on, and write
+            remove_all(&left).await?;
+        }
+        Ok(())
     }
 
     async fn fill(
@@ -105,16 +121,13 @@ impl ContentStore for GitContent {
             .await
             .map_err(|why| failed(&fresh, &why))?; // half of an earlier one
         make_dir(&fresh).map_err(|why| failed(&fresh, &why))?;
-        let metrics = match self.fill(spec, &fresh, &workspace, progress).await {
-            Ok(metrics) => metrics,
-            Err(why) => {
-                let _ = remove_all(&fresh).await; // the next `prepare` removes it otherwise
-                return Err(why);
-            }
-        };
+        // Removed wherever this ends early; it is given up when a stop is asked for.
+        let unfinished = Unfinished::at(fresh.clone());
+        let metrics = self.fill(spec, &fresh, &workspace, progress).await?;
         fs::rename(&fresh, &content)
             .await
             .map_err(|why| failed(&content, &why))?;
+        unfinished.is_whole();
         Ok(Prepared {
             metrics,
             ..Prepared::default()

@@ -11,6 +11,7 @@ use super::Live;
 #[derive(Debug)]
 struct Found {
     pid: u32,
+    parent: u32,
     /// The directory of an instance or workspace that it belongs to, or any other path.
     belongs_to: PathBuf,
     words: Vec<Vec<u8>>,
@@ -70,7 +71,13 @@ pub(super) struct Complaints {
 /// How many processes were started with `file` of which instance.
 fn count(found: &[Found], file: &str) -> BTreeMap<PathBuf, usize> {
     let mut counts = BTreeMap::new();
-    for word in found.iter().flat_map(|process| &process.words) {
+    // Between fork and exec a child looks like its parent.
+    let looks_like_parent = |process: &&Found| {
+        let parent = found.iter().find(|other| other.pid == process.parent);
+        parent.is_some_and(|parent| parent.words == process.words)
+    };
+    let themselves = found.iter().filter(|process| !looks_like_parent(process));
+    for word in themselves.flat_map(|process| &process.words) {
         let path = Path::new(OsStr::from_bytes(word));
         if path.ends_with(file) {
             let depth = Path::new(file).components().count();
@@ -116,9 +123,17 @@ fn look(pid: u32, state: &Path) -> Option<Found> {
     // Commands of the clients themselves name a workspace, not a path.
     Some(Found {
         pid,
+        parent: parent_of(&dir).unwrap_or_default(),
         belongs_to,
         words,
     })
+}
+
+/// Field 4 of `/proc/<pid>/stat`, proc(5); the name before it may hold anything.
+fn parent_of(dir: &Path) -> Option<u32> {
+    let stat = std::fs::read_to_string(dir.join("stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// By which processes of an instance are known.
