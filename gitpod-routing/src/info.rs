@@ -80,6 +80,8 @@ pub struct WorkspaceInfo {
     pub address: Option<IpAddr>,
     /// Who may use it.
     pub admission: Admission,
+    /// Who has it started by coming to it while it is stopped.
+    pub wake: WakePolicy,
     /// Ports its owner has described. Numbers are unique.
     pub ports: Vec<PortInfo>,
     /// Proves its owner.
@@ -102,6 +104,7 @@ impl WorkspaceInfo {
             state: RunState::Stopped,
             address: None,
             admission: Admission::Owner,
+            wake: WakePolicy::Owner,
             ports: Vec::new(),
             owner_token,
             owner: "".into(),
@@ -137,6 +140,13 @@ impl WorkspaceInfo {
         self.admission = admission;
         self
     }
+
+    /// Started by whom `wake` says.
+    #[must_use]
+    pub fn with_wake(mut self, wake: WakePolicy) -> Self {
+        self.wake = wake;
+        self
+    }
 }
 
 /// How far the run of a workspace has come, as far as routing cares.
@@ -161,6 +171,19 @@ pub enum Admission {
     Owner,
     /// Everyone: IDE and all ports. Shell access still needs the owner's token or key.
     Everyone,
+}
+
+/// Who has a stopped workspace started by coming to it, where the proxy can have it started.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum WakePolicy {
+    /// Its owner.
+    #[default]
+    Owner,
+    /// Everyone who may use what she asks for: guests of public ports, visitors of shares.
+    Anyone,
+    /// Nobody.
+    Never,
 }
 
 /// What the owner of a workspace said of one of its ports.

@@ -58,7 +58,8 @@
 //! page. `WorkspaceProxy` is the whole stack; [`layers`] has the
 //! parts, and [`layers::adapt`] puts any other layer between them.
 //!
-//! Between `Locate` and `Authorize`, `SignIn` answers the `Links` that make somebody the
+//! With a `Starter`, `Admit` and `Wake` take the place of `Authorize`: a request to a stopped
+//! workspace has it started and waits. Between `Locate` and them, `SignIn` answers the `Links` that make somebody the
 //! owner, once, or the visitor of a share. What is open (a WebSocket, an event stream, a long
 //! body) ends within a second of losing its permission: `Revocation` watches over it.
 //!
@@ -69,6 +70,7 @@
 //! | [`WorkspaceInfoProvider`] | where does this workspace run, who may use it? | [`MemoryProvider`] |
 //! | [`ActivitySink`] | (hears that it is used) | [`MemoryActivity`], [`IgnoreActivity`] |
 //! | `Connector` | how is it reached? | `DirectConnector` dials TCP |
+//! | `Starter` | (starts a stopped workspace for who comes to it) | `MemoryStarter` |
 //! | [`Pages`] | what does a refused client read? | [`BuiltInPages`] |
 //! | `ShareStore`, `UsedLinks` | which shares stand, which links were used? | `MemoryShares`, `MemoryUsedLinks` |
 //!
@@ -106,6 +108,7 @@
 //! - `tls`: `RustlsClient`, TLS to ports of workspaces that speak HTTPS (rustls); you bring the cryptography.
 //! - `sign-in`: `Links` that let the owner in once and visitors while a share stands (hmac, sha2). Part of `proxy`.
 //! - `revocation`: `Revocation` ends what is open once it is no longer allowed (tokio). Part of `proxy`.
+//! - `wake`: `Wakes` starts stopped workspaces for who comes to them (tokio). Part of `proxy`.
 //! - `testing`: conformance tests for your own providers and connectors.
 
 mod access;
@@ -138,6 +141,8 @@ mod share;
 mod stage;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "wake")]
+mod wake;
 
 pub use self::access::{
     Access, AccessPolicy, CookieNames, Denied, OWNER_TOKEN_HEADER, Presented, Source, decide,
@@ -158,7 +163,7 @@ pub use self::host::{
 pub use self::id::{IdError, InstanceId, WorkspaceId};
 pub use self::info::{
     Admission, BoxError, Lookup, PortInfo, Protocol, ProviderError, RunState, Visibility,
-    WorkspaceInfo, WorkspaceInfoProvider,
+    WakePolicy, WorkspaceInfo, WorkspaceInfoProvider,
 };
 #[cfg(feature = "sign-in")]
 pub use self::links::{
@@ -166,16 +171,20 @@ pub use self::links::{
     SecretUrl, ShareStore, ShareStoreError, SigningKey, Use, UsedLinks,
 };
 pub use self::memory::MemoryProvider;
-pub use self::pages::{BuiltInPages, Format, Page, Pages};
+pub use self::pages::{BuiltInPages, Format, Page, Pages, RefusedTo};
 pub use self::peer::Peer;
 #[cfg(feature = "proxy")]
 pub use self::proxy::{ProxyBody, WorkspaceProxy};
-pub use self::refusal::{BadRequest, LinkRefused, Refusal, Unanswered};
+pub use self::refusal::{BadRequest, LinkRefused, NotWoken, Refusal, Unanswered};
 #[cfg(feature = "revocation")]
 pub use self::revocation::{Lease, Revocation};
 pub use self::secret::OwnerToken;
 pub use self::service::WorkspaceService;
 pub use self::share::{Share, ShareId, ShareIdError, ShareScope};
+#[cfg(feature = "wake")]
+pub use self::stage::Admitted;
 pub use self::stage::{Permit, Routed};
 #[cfg(feature = "tls")]
 pub use self::tls::RustlsClient;
+#[cfg(feature = "wake")]
+pub use self::wake::{MemoryStarter, StartError, Starter, WakeLimits, Wakes};

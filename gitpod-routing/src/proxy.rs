@@ -18,13 +18,14 @@ use crate::forward::{Connector, DirectConnector, Forward, ForwardBody, ForwardOp
 use crate::host::{HostPattern, HostSource};
 use crate::info::{BoxError, WorkspaceInfoProvider};
 use crate::layers::{
-    Authorize, AuthorizeLayer, ExplainRefusal, ExplainRefusalLayer, ExplainedBody, Locate,
-    LocateLayer, Measure, MeasureLayer, ParseHost, ParseHostLayer, ReportActivity,
-    ReportActivityLayer, SignIn, SignInLayer,
+    Admit, AdmitLayer, ExplainRefusal, ExplainRefusalLayer, ExplainedBody, Locate, LocateLayer,
+    Measure, MeasureLayer, ParseHost, ParseHostLayer, ReportActivity, ReportActivityLayer, SignIn,
+    SignInLayer, Wake, WakeLayer,
 };
 use crate::links::Links;
 use crate::pages::{BuiltInPages, Pages};
 use crate::revocation::Revocation;
+use crate::wake::Wakes;
 
 /// The whole stack as one service: give it requests, and it answers them.
 ///
@@ -59,9 +60,11 @@ struct Parts {
     forward: ForwardOptions,
     pages: Arc<dyn Pages>,
     links: Option<Links>,
+    wakes: Option<Wakes>,
 }
 
-type Stack = Measure<ExplainRefusal<ParseHost<Locate<SignIn<Authorize<ReportActivity<Forward>>>>>>>;
+type Stack =
+    Measure<ExplainRefusal<ParseHost<Locate<SignIn<Admit<Wake<ReportActivity<Forward>>>>>>>>;
 
 /// Body of a response of [`WorkspaceProxy`].
 pub type ProxyBody = ExplainedBody<ForwardBody>;
@@ -84,6 +87,7 @@ impl WorkspaceProxy {
             policy,
             pages: Arc::new(BuiltInPages::new()),
             links: None,
+            wakes: None,
             pattern,
         };
         Self::of(parts)
@@ -159,6 +163,16 @@ impl WorkspaceProxy {
         })
     }
 
+    /// Has stopped workspaces started by `wakes` for who comes to them, and holds requests
+    /// until they run.
+    #[must_use]
+    pub fn with_wakes(self, wakes: Wakes) -> Self {
+        Self::of(Parts {
+            wakes: Some(wakes),
+            ..self.parts
+        })
+    }
+
     fn of(parts: Parts) -> Self {
         let stack = parts.stack();
         Self { parts, stack }
@@ -171,18 +185,30 @@ impl Parts {
         let options = self.forward.clone().with_revocation(self.revocation());
         let forward = Forward::from_options(options, Arc::clone(&self.connector));
         let report = ReportActivityLayer::new(Arc::clone(&self.activity)).layer(forward);
-        let authorize = AuthorizeLayer::new(self.policy()).layer(report);
-        let sign_in = match &self.links {
-            Some(links) => SignInLayer::new(links.clone(), self.policy.cookies().clone()),
-            None => SignInLayer::without_links(),
+        let wake = match &self.wakes {
+            Some(wakes) => WakeLayer::new(wakes.clone()),
+            None => WakeLayer::never(),
         };
-        let sign_in = sign_in.layer(authorize);
+        let admit = AdmitLayer::new(self.policy()).layer(wake.layer(report));
+        let sign_in = self.sign_in().layer(admit);
         let locate = LocateLayer::new(Arc::clone(&self.provider)).layer(sign_in);
         let parse = ParseHostLayer::new(self.pattern.clone())
             .with_source(self.source.clone())
             .layer(locate);
         let explain = ExplainRefusalLayer::with_pages(Arc::clone(&self.pages)).layer(parse);
         MeasureLayer::new().layer(explain)
+    }
+
+    fn sign_in(&self) -> SignInLayer {
+        let cookies = || self.policy.cookies().clone();
+        let layer = match &self.links {
+            Some(links) => SignInLayer::new(links.clone(), cookies()),
+            None => SignInLayer::without_links(),
+        };
+        match &self.wakes {
+            Some(wakes) => layer.with_wakes(wakes.clone(), cookies()),
+            None => layer,
+        }
     }
 
     fn revocation(&self) -> Revocation {

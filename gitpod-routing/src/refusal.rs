@@ -8,6 +8,7 @@ use http::{HeaderValue, Response, StatusCode};
 use crate::access::Denied;
 use crate::host::HostError;
 use crate::info::{ProviderError, RunState};
+use crate::pages::RefusedTo;
 use crate::service::WorkspaceService;
 
 /// Why a request went no further.
@@ -22,6 +23,7 @@ use crate::service::WorkspaceService;
 /// | `no-token`, `undecodable-token`, `wrong-token`, `foreign-origin` | 401, 400, 403, 403 |
 /// | `unknown-host`, `no-such-workspace` | 404; with a start page 302 for the latter |
 /// | `not-running` | 503 |
+/// | `wake-queue-full`, `wake-timeout`, `wake-failed`, `wake-body-too-long` | 503, 503, 503, 413 |
 /// | `not-listening`, `unreachable` | 404 for a port or the editor of a debug workspace, else 502 |
 /// | `lookup-failed`, `share-not-checked` | 503 |
 /// | `link-invalid`, `link-expired`, `link-used`, `link-revoked`, `link-not-navigated` | 403 |
@@ -51,6 +53,9 @@ pub enum Refusal {
     /// The workspace exists and cannot be reached in this state.
     #[error("workspace is not running")]
     NotRunning(RunState),
+    /// The workspace does not run, and was not brought up for this request.
+    #[error("workspace was not started")]
+    NotWoken(#[source] NotWoken),
     /// The workspace runs, and nothing in it listens there.
     #[error("nothing listens there")]
     NotListening(Unanswered),
@@ -89,6 +94,35 @@ impl Unanswered {
         match (self.service, self.debug) {
             (WorkspaceService::Port(_), _) | (WorkspaceService::Ide, true) => StatusCode::NOT_FOUND,
             _ => StatusCode::BAD_GATEWAY,
+        }
+    }
+}
+
+/// Why a request was not held until its workspace runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotWoken {
+    /// As many wait as may.
+    #[error("too many requests wait already")]
+    QueueFull,
+    /// Its body is too long to wait with.
+    #[error("body is too long to wait")]
+    BodyTooLong,
+    /// It does not run yet, and the time is over.
+    #[error("workspace does not run in time")]
+    TimedOut,
+    /// It could not be started, or ended at once.
+    #[error("workspace will not start")]
+    Failed,
+}
+
+impl NotWoken {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::QueueFull => "wake-queue-full",
+            Self::BodyTooLong => "wake-body-too-long",
+            Self::TimedOut => "wake-timeout",
+            Self::Failed => "wake-failed",
         }
     }
 }
@@ -161,6 +195,8 @@ impl Refusal {
             | Self::Denied(Denied::UncheckedShare)
             | Self::Link(LinkRefused::NotChecked) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Link(_) => StatusCode::FORBIDDEN,
+            Self::NotWoken(NotWoken::BodyTooLong) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotWoken(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoSuchWorkspace | Self::UnknownHost(_) => StatusCode::NOT_FOUND,
             Self::SentToStartPage(_) => StatusCode::FOUND,
             Self::NotListening(server) | Self::Unreachable(server) => server.status(),
@@ -182,6 +218,7 @@ impl Refusal {
             Self::LookupFailed(_) => "lookup-failed",
             Self::NoSuchWorkspace | Self::SentToStartPage(_) => "no-such-workspace",
             Self::NotRunning(_) => "not-running",
+            Self::NotWoken(why) => why.reason(),
             Self::NotListening(_) => "not-listening",
             Self::StageLost => "stage-lost",
             Self::UnknownHost(_) => "unknown-host",
@@ -195,6 +232,7 @@ impl Refusal {
         match self {
             Self::LookupFailed(why) => why.is_transient(),
             Self::NotRunning(state) => *state == RunState::Starting,
+            Self::NotWoken(why) => matches!(why, NotWoken::QueueFull | NotWoken::TimedOut),
             Self::Denied(Denied::UncheckedShare) | Self::Link(LinkRefused::NotChecked) => true,
             _ => false,
         }
@@ -225,6 +263,13 @@ impl Refusal {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
         }
         response.extensions_mut().insert(self);
+        response
+    }
+
+    /// The same, with whom it is told to beside it.
+    pub(crate) fn into_response_to<B: Default>(self, to: RefusedTo) -> Response<B> {
+        let mut response = self.into_response();
+        response.extensions_mut().insert(to);
         response
     }
 }

@@ -1,7 +1,7 @@
 //! Servers inside a workspace, and which one a request is for.
 
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderMap, Request, Version};
+use http::{HeaderMap, HeaderName, Request, Version};
 use percent_encoding::percent_decode_str;
 
 use crate::host::{Endpoint, HostTarget, Via};
@@ -64,10 +64,8 @@ pub(crate) fn is_upgrade<B>(request: &Request<B>) -> bool {
 }
 
 /// Whether a browser asks before anybody has: to have it at hand, and perhaps for nothing.
-#[cfg(feature = "sign-in")]
 pub(crate) fn is_ahead_of_time(headers: &HeaderMap) -> bool {
-    let names = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
-    let mut values = names.iter().flat_map(|name| headers.get_all(*name));
+    let mut values = AHEAD_OF_TIME.iter().flat_map(|name| headers.get_all(name));
     values.any(|value| {
         let value = value.as_bytes().to_ascii_lowercase();
         [&b"prefetch"[..], b"prerender", b"preview"]
@@ -77,9 +75,8 @@ pub(crate) fn is_ahead_of_time(headers: &HeaderMap) -> bool {
 }
 
 /// Whether this may be somebody who opens a page: browsers say if it is not.
-#[cfg(feature = "sign-in")]
 pub(crate) fn may_be_navigation(headers: &HeaderMap) -> bool {
-    let mode = headers.get_all("sec-fetch-mode");
+    let mode = headers.get_all(SEC_FETCH_MODE);
     mode.iter().all(|mode| mode == "navigate")
 }
 
@@ -92,6 +89,16 @@ pub(crate) fn connection_lists(headers: &HeaderMap, token: &str) -> bool {
         .flat_map(|value| value.split(','))
         .any(|listed| listed.trim().eq_ignore_ascii_case(token))
 }
+
+/// `Sec-Purpose`, and what browsers said before there was that.
+static AHEAD_OF_TIME: [HeaderName; 4] = [
+    HeaderName::from_static("sec-purpose"),
+    HeaderName::from_static("purpose"),
+    HeaderName::from_static("x-purpose"),
+    HeaderName::from_static("x-moz"),
+];
+
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use http::Request;
 
 use crate::access::Access;
+#[cfg(feature = "wake")]
+use crate::access::Denied;
 #[cfg(feature = "revocation")]
 use crate::access::is_public;
 use crate::host::HostTarget;
@@ -12,6 +14,10 @@ use crate::host::HostTarget;
 use crate::info::RunState;
 use crate::info::WorkspaceInfo;
 use crate::layers::Located;
+#[cfg(feature = "wake")]
+use crate::pages::RefusedTo;
+#[cfg(feature = "wake")]
+use crate::refusal::Refusal;
 use crate::service::WorkspaceService;
 
 /// A request that has reached stage `S`.
@@ -67,6 +73,9 @@ pub struct Permit {
     info: Arc<WorkspaceInfo>,
     service: WorkspaceService,
     access: Access,
+    /// Until when a server that does not listen is tried again.
+    #[cfg(feature = "wake")]
+    patience: Option<tokio::time::Instant>,
 }
 
 impl Permit {
@@ -76,7 +85,22 @@ impl Permit {
             info: located.info,
             service,
             access,
+            #[cfg(feature = "wake")]
+            patience: None,
         }
+    }
+
+    /// The same, with servers tried again until `patience` is over.
+    #[cfg(feature = "wake")]
+    pub(crate) fn patient_until(mut self, patience: tokio::time::Instant) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// Until when a server that does not listen is tried again.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn patience(&self) -> Option<tokio::time::Instant> {
+        self.patience
     }
 
     /// What was asked for.
@@ -120,5 +144,76 @@ impl Permit {
                 Access::Anonymous => is_public(now, endpoint) || !is_public(&self.info, endpoint),
                 Access::Shared(_) => true,
             }
+    }
+}
+
+/// Proof that a request may use one server of a workspace, which need not run.
+///
+/// Made by [`Admit`](crate::layers::Admit) and by nothing else. It opens nothing:
+/// [`Wake`](crate::layers::Wake) makes a [`Permit`] of it once the workspace runs.
+#[cfg(feature = "wake")]
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    located: Located,
+    service: WorkspaceService,
+    access: Access,
+}
+
+#[cfg(feature = "wake")]
+impl Admitted {
+    pub(crate) fn new(located: Located, service: WorkspaceService, access: Access) -> Self {
+        Self {
+            located,
+            service,
+            access,
+        }
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn target(&self) -> &HostTarget {
+        &self.located.target
+    }
+
+    /// What is known of the workspace.
+    #[must_use]
+    pub fn info(&self) -> &Arc<WorkspaceInfo> {
+        &self.located.info
+    }
+
+    /// The server that may be used.
+    #[must_use]
+    pub fn service(&self) -> WorkspaceService {
+        self.service
+    }
+
+    /// As whom.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// The same for the next run of the workspace, of which `info` is known. The owner stays
+    /// the owner; what was public has to be so again.
+    pub(crate) fn with_info(mut self, info: Arc<WorkspaceInfo>) -> Result<Self, Refusal> {
+        let endpoint = self.located.target.endpoint;
+        let was_public = is_public(&self.located.info, endpoint);
+        if self.access == Access::Anonymous && was_public && !is_public(&info, endpoint) {
+            return Err(Refusal::Denied(Denied::NoToken));
+        }
+        self.located.info = info;
+        Ok(self)
+    }
+
+    /// A permit, if the workspace runs.
+    pub(crate) fn into_permit(self) -> Result<Permit, Refusal> {
+        match self.located.info.state {
+            RunState::Running => Ok(Permit::new(self.located, self.service, self.access)),
+            state => Err(Refusal::NotRunning(state)),
+        }
+    }
+
+    pub(crate) fn refused_to(&self) -> RefusedTo {
+        RefusedTo::new(self.located.target.workspace.clone(), self.access)
     }
 }

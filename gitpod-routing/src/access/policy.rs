@@ -151,6 +151,7 @@ impl AccessPolicy {
         let presented = Presented::find(request.headers(), &self.cookies, &info.instance);
         let access = match decide(info, located.target.endpoint, &presented) {
             Ok(Access::Owner) => Access::Owner,
+            _ if located.is_returning_owner => Access::Owner,
             decided => self.of_visitor(located, service, request, decided)?,
         };
         if service::is_upgrade(request)

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::forward::body::{ForwardBody, RequestBody};
 use crate::forward::connect::{ConnectError, Connection, DialTarget};
@@ -54,7 +54,7 @@ where
     let target = DialTarget::of(permit);
     let body = RequestBody::new(body).watched(|| Watch::of(shared, permit));
     let request = Request::from_parts(head_only(parts), body);
-    let (mut response, sender) = send(shared, &target, request).await?;
+    let (mut response, sender) = send(shared, permit, &target, request).await?;
     if began.took() > UNNOTICED && shared.has_revoked(permit) {
         return Err(Refusal::Unreachable(unanswered(&target)));
     }
@@ -91,6 +91,7 @@ fn head_only(mut parts: Parts) -> Parts {
 /// Sends `request` over an idle connection, or over a new one.
 async fn send(
     shared: &Shared,
+    permit: &Permit,
     target: &DialTarget,
     request: Request<RequestBody>,
 ) -> Result<(Response<Incoming>, Sender), Refusal> {
@@ -112,7 +113,7 @@ async fn send(
             }
         }
     };
-    let connection = dial(shared, target).await?;
+    let connection = dial_patiently(shared, permit, target).await?;
     let connection: Connection = match is_websocket {
         true => Box::new(Spelled::new(connection)),
         false => connection,
@@ -178,11 +179,32 @@ fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     Some(copy)
 }
 
-async fn dial(shared: &Shared, target: &DialTarget) -> Result<Connection, Refusal> {
+/// Connects; in a workspace that has just started, again until its server listens.
+async fn dial_patiently(
+    shared: &Shared,
+    permit: &Permit,
+    target: &DialTarget,
+) -> Result<Connection, Refusal> {
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        let why = match dial(shared, target).await {
+            Ok(connection) => return Ok(connection),
+            Err(why) => why,
+        };
+        let is_over = |until| Instant::now() + pause > until;
+        let is_lost = matches!(why, ConnectError::Refused(_)) || shared.has_revoked(permit);
+        if is_lost || permit.patience().is_none_or(is_over) {
+            return Err(not_connected(target, &why));
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn dial(shared: &Shared, target: &DialTarget) -> Result<Connection, ConnectError> {
     timeout(shared.limits.connect, reach(shared, target))
         .await
         .unwrap_or(Err(ConnectError::TimedOut))
-        .map_err(|why| not_connected(target, &why))
 }
 
 async fn reach(shared: &Shared, target: &DialTarget) -> Result<Connection, ConnectError> {
@@ -276,6 +298,11 @@ fn unanswered(target: &DialTarget) -> Unanswered {
         debug: target.debug,
     }
 }
+
+/// Between two tries to connect to a server that is on its way up. The longest adds to what
+/// a start takes; 100 ms are little beside it, and few connections.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// An answer within this comes as good as at once, and is not asked about again.
 const UNNOTICED: Duration = Duration::from_millis(100);

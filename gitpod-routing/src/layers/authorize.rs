@@ -10,6 +10,7 @@ use tower_service::Service;
 use crate::access::AccessPolicy;
 use crate::info::RunState;
 use crate::layers::{Located, StageFuture};
+use crate::pages::RefusedTo;
 use crate::refusal::Refusal;
 use crate::service::WorkspaceService;
 use crate::stage::{Permit, Routed};
@@ -52,15 +53,22 @@ pub struct Authorize<S> {
 }
 
 impl<S> Authorize<S> {
-    fn permit<B>(&self, located: Located, request: &Request<B>) -> Result<Permit, Refusal> {
+    fn permit<B>(
+        &self,
+        located: Located,
+        request: &Request<B>,
+    ) -> Result<Permit, (Refusal, Option<RefusedTo>)> {
         let service = WorkspaceService::of(&located.target, request.uri().path());
         let access = self
             .policy
             .check(&located, service, request)
-            .map_err(Refusal::Denied)?;
+            .map_err(|why| (Refusal::Denied(why), None))?;
         match located.info.state {
             RunState::Running => Ok(Permit::new(located, service, access)),
-            state => Err(Refusal::NotRunning(state)),
+            state => {
+                let to = RefusedTo::new(located.target.workspace, access);
+                Err((Refusal::NotRunning(state), Some(to)))
+            }
         }
     }
 }
@@ -82,7 +90,8 @@ where
         let (located, request) = routed.into_parts();
         match self.permit(located, &request) {
             Ok(permit) => StageFuture::inner(self.inner.call(Routed::new(permit, request))),
-            Err(why) => StageFuture::refused(why),
+            Err((why, Some(to))) => StageFuture::refused_to(why, to),
+            Err((why, None)) => StageFuture::refused(why),
         }
     }
 }

@@ -12,7 +12,7 @@ use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::pages::{BuiltInPages, Format, Pages};
+use crate::pages::{BuiltInPages, Format, Pages, RefusedTo};
 use crate::refusal::Refusal;
 
 /// Applies [`ExplainRefusal`].
@@ -120,7 +120,10 @@ fn explain<R>(
     response: Response<R>,
 ) -> Response<ExplainedBody<R>> {
     tracing::debug!(reason = refusal.reason(), status = %refusal.status(), "request refused");
-    let page = pages.page(refusal, format);
+    let page = match response.extensions().get::<RefusedTo>() {
+        Some(to) => pages.page_for(refusal, format, to),
+        None => pages.page(refusal, format),
+    };
     let (mut parts, _empty) = response.into_parts();
     parts.headers.insert(CONTENT_TYPE, page.content_type);
     parts
@@ -194,11 +197,13 @@ impl<R: Body<Data = Bytes>> Body for ExplainedBody<R> {
     }
 }
 
-/// A page of ours loads nothing, and nobody frames it or guesses its type.
-const SECURITY: [(&str, &str); 2] = [
+/// A page of ours loads and sends nothing, nobody frames it or guesses its type, and where
+/// it leads to does not learn of it.
+const SECURITY: [(&str, &str); 3] = [
     (
         "content-security-policy",
-        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
     ),
+    ("referrer-policy", "no-referrer"),
     ("x-content-type-options", "nosniff"),
 ];

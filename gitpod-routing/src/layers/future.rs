@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use http::Response;
 use pin_project::pin_project;
 
+use crate::pages::RefusedTo;
 use crate::refusal::Refusal;
 
 /// Response future of a stage: the inner service's, or a refusal.
@@ -19,7 +20,12 @@ impl<F> StageFuture<F> {
     }
 
     pub(crate) fn refused(why: Refusal) -> Self {
-        Self(State::Refused(Some(why)))
+        Self(State::Refused(Some((why, None))))
+    }
+
+    /// With whom it is told to, for who draws the page.
+    pub(crate) fn refused_to(why: Refusal, to: RefusedTo) -> Self {
+        Self(State::Refused(Some((why, Some(Box::new(to))))))
     }
 }
 
@@ -27,7 +33,7 @@ impl<F> StageFuture<F> {
 #[derive(Debug)]
 enum State<F> {
     Inner(#[pin] F),
-    Refused(Option<Refusal>),
+    Refused(Option<(Refusal, Option<Box<RefusedTo>>)>),
 }
 
 impl<F, R, E> Future for StageFuture<F>
@@ -41,7 +47,8 @@ where
         match self.project().0.project() {
             StateProj::Inner(inner) => inner.poll(cx),
             StateProj::Refused(why) => match why.take() {
-                Some(why) => Poll::Ready(Ok(why.into_response())),
+                Some((why, Some(to))) => Poll::Ready(Ok(why.into_response_to(*to))),
+                Some((why, None)) => Poll::Ready(Ok(why.into_response())),
                 None => Poll::Pending, // polled after it was done
             },
         }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -15,7 +15,7 @@ use crate::host::HostTarget;
 use crate::info::{Lookup, WorkspaceInfo, WorkspaceInfoProvider};
 use crate::layers::StageFuture;
 use crate::refusal::Refusal;
-use crate::service::WorkspaceService;
+use crate::service::{self, WorkspaceService};
 use crate::share::Share;
 use crate::stage::Routed;
 
@@ -36,7 +36,7 @@ impl LocateLayer {
         }
     }
 
-    /// Sends visitors of an editor whose workspace is unknown to `url`, with
+    /// Sends who opens a page of an editor whose workspace is unknown to `url`, with
     /// `?not_found=true#<workspace id>` behind it, instead of answering 404.
     #[must_use]
     pub fn with_start_page(mut self, url: &str) -> Self {
@@ -69,6 +69,8 @@ pub struct Located {
     pub(crate) visitor: Option<Arc<Share>>,
     /// Whether it may come by one, and nobody knows.
     pub(crate) unchecked_visitor: bool,
+    /// Whether its owner comes, with what proved that before the workspace was started.
+    pub(crate) is_returning_owner: bool,
 }
 
 impl Located {
@@ -78,6 +80,7 @@ impl Located {
             info,
             visitor: None,
             unchecked_visitor: false,
+            is_returning_owner: false,
         }
     }
 }
@@ -110,7 +113,7 @@ where
 
     fn call(&mut self, routed: Routed<HostTarget, B>) -> Self::Future {
         let (target, request) = routed.into_parts();
-        let start_page = self.start_page_for(&target, request.uri().path());
+        let start_page = self.start_page_for(&target, &request);
         if let Some(known) = self.provider.cached(&target.workspace) {
             return LocateFuture(State::Known(match located(target, known) {
                 Ok(found) => StageFuture::inner(self.inner.call(Routed::new(found, request))),
@@ -130,10 +133,17 @@ where
 
 impl<S> Locate<S> {
     /// Where to send a visitor of `target` if nobody knows its workspace. The root of a
-    /// debug workspace is no page that people start from.
-    fn start_page_for(&self, target: &HostTarget, path: &str) -> Option<HeaderValue> {
+    /// debug workspace is no page that people start from, and only who opens a page is sent
+    /// to another one.
+    fn start_page_for<B>(&self, target: &HostTarget, request: &Request<B>) -> Option<HeaderValue> {
         let url = self.start_page.as_deref()?;
-        let service = WorkspaceService::of(target, path);
+        if service::is_upgrade(request)
+            || !matches!(*request.method(), Method::GET | Method::HEAD)
+            || !service::may_be_navigation(request.headers())
+        {
+            return None;
+        }
+        let service = WorkspaceService::of(target, request.uri().path());
         let starts = match service {
             WorkspaceService::Supervisor => true,
             WorkspaceService::Ide => !target.debug,

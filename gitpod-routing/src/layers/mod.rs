@@ -9,6 +9,8 @@
 //! | [`LocateLayer`] | `Routed<HostTarget>` | `Routed<Located>` | 404, 503 |
 //! | `SignInLayer` (feature `sign-in`) | `Routed<Located>` | the same | 403, 503; answers 303 |
 //! | [`AuthorizeLayer`] | `Routed<Located>` | `Routed<Permit>` | 400, 401, 403, 503 |
+//! | or `AdmitLayer` (feature `wake`) | `Routed<Located>` | `Routed<Admitted>` | 400, 401, 403 |
+//! | and `WakeLayer` (feature `wake`) | `Routed<Admitted>` | `Routed<Permit>` | 413, 503; holds requests |
 //! | [`ReportActivityLayer`] | `Routed<Permit>` | the same | never |
 //! | `Forward` (feature `proxy`) | `Routed<Permit>` | a response | 400, 404, 502 |
 //!
@@ -43,6 +45,8 @@
 //! ```
 
 mod adapt;
+#[cfg(feature = "wake")]
+mod admit;
 mod authorize;
 mod explain_refusal;
 mod future;
@@ -53,8 +57,12 @@ mod parse_host;
 mod report_activity;
 #[cfg(feature = "sign-in")]
 mod sign_in;
+#[cfg(feature = "wake")]
+mod wake;
 
 pub use self::adapt::{AdaptLayer, Adapted, AdaptedBody, AdaptedFuture, Recover, adapt};
+#[cfg(feature = "wake")]
+pub use self::admit::{Admit, AdmitLayer};
 pub use self::authorize::{Authorize, AuthorizeLayer};
 pub use self::explain_refusal::{
     ExplainRefusal, ExplainRefusalFuture, ExplainRefusalLayer, ExplainedBody,
@@ -69,3 +77,5 @@ pub use self::parse_host::{ParseHost, ParseHostLayer};
 pub use self::report_activity::{ReportActivity, ReportActivityLayer};
 #[cfg(feature = "sign-in")]
 pub use self::sign_in::{SignIn, SignInFuture, SignInLayer};
+#[cfg(feature = "wake")]
+pub use self::wake::{Wake, WakeFuture, WakeLayer};

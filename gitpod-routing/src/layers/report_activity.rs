@@ -7,6 +7,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::activity::ActivitySink;
+use crate::service;
 use crate::stage::{Permit, Routed};
 
 /// Applies [`ReportActivity`].
@@ -37,7 +38,7 @@ impl<S> Layer<S> for ReportActivityLayer {
 /// Tells an [`ActivitySink`] of each request that may go on.
 ///
 /// Requests that were refused do not count, so nobody keeps a workspace of someone else
-/// awake. It sits behind authorisation, or it does not compile.
+/// awake, and neither do those that a browser sends ahead of time. It sits behind authorisation, or it does not compile.
 #[derive(Clone, Debug)]
 pub struct ReportActivity<S> {
     inner: S,
@@ -57,7 +58,9 @@ where
     }
 
     fn call(&mut self, routed: Routed<Permit, B>) -> Self::Future {
-        self.sink.active(routed.stage().info());
+        if !service::is_ahead_of_time(routed.request().headers()) {
+            self.sink.active(routed.stage().info());
+        }
         self.inner.call(routed)
     }
 }

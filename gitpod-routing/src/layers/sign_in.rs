@@ -13,23 +13,27 @@ use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::access::{CookieNames, Presented};
+use crate::access::{CookieNames, Presented, Source};
 use crate::host::Via;
 use crate::layers::{Located, StageFuture};
 use crate::links::{Handover, LinkError, Links, OPEN_PATH, SHARE_PATH, share_cookies};
 use crate::refusal::{LinkRefused, Refusal};
 use crate::service;
 use crate::stage::Routed;
+#[cfg(feature = "wake")]
+use crate::wake::Wakes;
 
 /// Applies [`SignIn`].
 #[derive(Clone, Debug)]
 pub struct SignInLayer(Option<Arc<Way>>);
 
 /// What signing in needs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Way {
-    links: Links,
+    links: Option<Links>,
     cookies: CookieNames,
+    #[cfg(feature = "wake")]
+    wakes: Option<Wakes>,
 }
 
 impl SignInLayer {
@@ -37,7 +41,22 @@ impl SignInLayer {
     /// of the [`AccessPolicy`](crate::AccessPolicy) behind it.
     #[must_use]
     pub fn new(links: Links, cookies: CookieNames) -> Self {
-        Self(Some(Arc::new(Way { links, cookies })))
+        Self(Some(Arc::new(Way {
+            links: Some(links),
+            ..Way::without_links(cookies)
+        })))
+    }
+
+    /// Also knows the owner of the run before one that was started by `wakes`, and hands the
+    /// cookie of the new run over. `cookies` are those of the policy, as above.
+    #[cfg(feature = "wake")]
+    #[must_use]
+    pub fn with_wakes(self, wakes: Wakes, cookies: CookieNames) -> Self {
+        let way = self.0.map(|way| Way::clone(&way));
+        Self(Some(Arc::new(Way {
+            wakes: Some(wakes),
+            ..way.unwrap_or_else(|| Way::without_links(cookies))
+        })))
     }
 
     /// Lets nobody in: all requests pass as they are.
@@ -97,8 +116,8 @@ where
         let Some(way) = &self.way else {
             return SignInFuture(State::Known(StageFuture::inner(self.inner.call(routed))));
         };
-        let link = Link::of(&routed);
-        if link.is_none() && !way.sees_visitor(&routed) {
+        let link = way.links.as_ref().and_then(|_| Link::of(&routed));
+        if link.is_none() && !way.knows_somebody(&routed) {
             return SignInFuture(State::Known(StageFuture::inner(self.inner.call(routed))));
         }
         let way = Arc::clone(way);
@@ -137,9 +156,37 @@ impl Link {
 }
 
 impl Way {
-    fn sees_visitor<B>(&self, routed: &Routed<Located, B>) -> bool {
+    fn without_links(cookies: CookieNames) -> Self {
+        Self {
+            links: None,
+            cookies,
+            #[cfg(feature = "wake")]
+            wakes: None,
+        }
+    }
+
+    fn knows_somebody<B>(&self, routed: &Routed<Located, B>) -> bool {
         let workspace = &routed.stage().target.workspace;
-        !share_cookies(routed.request().headers(), &self.cookies, workspace).is_empty()
+        let headers = routed.request().headers();
+        let is_visitor = || !share_cookies(headers, &self.cookies, workspace).is_empty();
+        self.returning_owner(routed.stage(), headers).is_some()
+            || (self.links.is_some() && is_visitor())
+    }
+
+    /// Where the owner of the run before this one shows its token, if that is who comes.
+    fn returning_owner(&self, located: &Located, headers: &HeaderMap) -> Option<Source> {
+        #[cfg(feature = "wake")]
+        {
+            let former = self.wakes.as_ref()?.former(&located.target.workspace)?;
+            let presented = Presented::find(headers, &self.cookies, &former.instance);
+            if former.instance != located.info.instance
+                && !self.is_owner(located, headers)
+                && presented.matches(&former.token).is_ok()
+            {
+                return Some(presented.source());
+            }
+        }
+        None
     }
 
     /// Passes a request on, as that of a visitor if it is one.
@@ -154,13 +201,38 @@ impl Way {
     {
         let (mut located, request) = routed.into_parts();
         let headers = request.headers();
+        if let Some(source) = self.returning_owner(&located, headers) {
+            located.is_returning_owner = true;
+            let cookie = self.new_cookie(&located, source);
+            let mut answer = inner.call(Routed::new(located, request)).await?;
+            add_cookie(answer.headers_mut(), cookie);
+            return Ok(answer);
+        }
+        self.see_visitor(&mut located, headers).await;
+        inner.call(Routed::new(located, request)).await
+    }
+
+    /// The owner cookie of this run, for who came with that of the one before.
+    fn new_cookie(&self, located: &Located, shown_in: Source) -> Option<HeaderValue> {
+        let has_token = !located.info.owner_token.expose().is_empty();
+        let handover = self
+            .handover()
+            .filter(|_| has_token && shown_in == Source::Cookie)?;
+        handover.owner(&located.info)
+    }
+
+    /// Notes the share that one of the cookies in `headers` proves.
+    async fn see_visitor(&self, located: &mut Located, headers: &HeaderMap) {
+        let Some(links) = &self.links else {
+            return;
+        };
         let tokens: Vec<Vec<u8>> = share_cookies(headers, &self.cookies, &located.target.workspace)
             .into_iter()
             .map(<[u8]>::to_vec)
             .collect();
         for token in tokens {
             let now = SystemTime::now();
-            match self.links.visited(&token, &located.target, now).await {
+            match links.visited(&token, &located.target, now).await {
                 Ok(share) => {
                     located.visitor = Some(Arc::new(share));
                     break;
@@ -172,7 +244,6 @@ impl Way {
                 Err(_) => {} // of another share, or over
             }
         }
-        inner.call(Routed::new(located, request)).await
     }
 
     async fn answer<R: Default>(
@@ -220,7 +291,8 @@ impl Way {
         if info.owner_token.expose().is_empty() {
             return Err(Refusal::NotRunning(info.state)); // and the link stays good
         }
-        let path = match self.links.use_open(token, &located.target, now).await {
+        let links = self.links()?;
+        let path = match links.use_open(token, &located.target, now).await {
             Ok(path) => path,
             // Who goes back in history, or clicks twice, is the owner already.
             Err(LinkError::Used | LinkError::Expired) if self.is_owner(located, headers) => {
@@ -228,7 +300,7 @@ impl Way {
             }
             Err(why) => return Err(refused(&why)),
         };
-        let cookie = self.handover().owner(info);
+        let cookie = self.handover().and_then(|handover| handover.owner(info));
         Ok((location(path.as_str()), cookie))
     }
 
@@ -238,9 +310,10 @@ impl Way {
         located: &Located,
         now: SystemTime,
     ) -> Result<(HeaderValue, Option<HeaderValue>), Refusal> {
-        let visit = self.links.visit(token, &located.target, now).await;
+        let visit = self.links()?.visit(token, &located.target, now).await;
         let (share, token) = visit.map_err(|why| refused(&why))?;
-        let cookie = self.handover().visit(&share, &token, now);
+        let handover = self.handover();
+        let cookie = handover.and_then(|handover| handover.visit(&share, &token, now));
         Ok((location("/"), cookie))
     }
 
@@ -249,11 +322,29 @@ impl Way {
         presented.matches(&located.info.owner_token).is_ok()
     }
 
-    fn handover(&self) -> Handover<'_> {
-        Handover {
-            names: &self.cookies,
-            urls: self.links.urls(),
-        }
+    fn links(&self) -> Result<&Links, Refusal> {
+        let links = self.links.as_ref();
+        links.ok_or(Refusal::Link(LinkRefused::Invalid))
+    }
+
+    fn handover(&self) -> Option<Handover<'_>> {
+        let urls = self.links.as_ref()?.urls();
+        let names = &self.cookies;
+        Some(Handover { names, urls })
+    }
+}
+
+/// Adds `cookie` to an answer that no cache may give to somebody else.
+fn add_cookie(headers: &mut HeaderMap, cookie: Option<HeaderValue>) {
+    let mut rules = headers.get_all(CACHE_CONTROL).iter();
+    let is_shared = rules.any(|rule| {
+        let rule = rule.as_bytes().to_ascii_lowercase();
+        [&b"public"[..], b"s-maxage"]
+            .iter()
+            .any(|word| memchr::memmem::find(&rule, word).is_some())
+    });
+    if let Some(cookie) = cookie.filter(|_| !is_shared) {
+        headers.append(SET_COOKIE, cookie);
     }
 }
 

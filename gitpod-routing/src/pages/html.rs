@@ -3,6 +3,7 @@
 use askama::Template;
 use http::HeaderValue;
 
+use crate::info::RunState;
 use crate::pages::Page;
 use crate::pages::text::Explanation;
 use crate::refusal::Refusal;
@@ -16,6 +17,7 @@ struct RefusalPage<'e> {
     status: u16,
     reason: &'e str,
     reload_seconds: Option<u8>,
+    start_url: Option<&'e str>,
 }
 
 pub(crate) fn page(explanation: &Explanation, refusal: &Refusal) -> Page {
@@ -25,6 +27,7 @@ pub(crate) fn page(explanation: &Explanation, refusal: &Refusal) -> Page {
         status: refusal.status().as_u16(),
         reason: refusal.reason(),
         reload_seconds: reload_seconds(refusal),
+        start_url: explanation.start_url.as_deref(),
     };
     match page.render() {
         Ok(text) => Page::new(HeaderValue::from_static("text/html; charset=utf-8"), text),
@@ -36,6 +39,8 @@ pub(crate) fn page(explanation: &Explanation, refusal: &Refusal) -> Page {
 fn reload_seconds(refusal: &Refusal) -> Option<u8> {
     match refusal {
         Refusal::NotListening(_) | Refusal::Unreachable(_) => Some(5), // as the reference
+        // It is held until there is something to show, or for a second.
+        Refusal::NotRunning(RunState::Starting) => Some(1),
         _ if refusal.is_transient() => Some(2),
         _ => None,
     }
@@ -50,6 +55,7 @@ mod tests {
         let explanation = Explanation {
             title: "<script>alert(1)</script>".into(),
             advice: "\"'&<>".into(),
+            start_url: Some("https://example.com/\"><script>alert(2)</script>".into()),
         };
         let page = page(&explanation, &Refusal::NoSuchWorkspace);
         let html = str::from_utf8(&page.body).unwrap();

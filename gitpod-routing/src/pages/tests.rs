@@ -52,6 +52,12 @@ fn every_refusal() -> Vec<Refusal> {
         LinkRefused::NotNavigated,
     ];
     let states = [RunState::Starting, RunState::Stopping, RunState::Stopped];
+    let not_woken = [
+        NotWoken::QueueFull,
+        NotWoken::BodyTooLong,
+        NotWoken::TimedOut,
+        NotWoken::Failed,
+    ];
     let mut all = vec![
         Refusal::BadRequest(BadRequest::UnclearHost),
         Refusal::NoSuchWorkspace,
@@ -62,6 +68,7 @@ fn every_refusal() -> Vec<Refusal> {
     all.extend(services.map(|service| Refusal::Unreachable(Unanswered::new(service))));
     all.extend(denied.map(Refusal::Denied));
     all.extend(links.map(Refusal::Link));
+    all.extend(not_woken.map(Refusal::NotWoken));
     all.extend(states.map(Refusal::NotRunning));
     all
 }
@@ -86,4 +93,39 @@ fn page_of_a_closed_port_says_how_to_open_it() {
         assert!(text.contains("Port 3000 is not open"), "{text}");
         assert!(text.contains("python3 -m http.server 3000"), "{text}");
     }
+}
+
+#[test]
+fn only_the_owner_of_a_stopped_workspace_is_led_to_where_it_can_be_started() {
+    let pages = BuiltInPages::new().with_start_url(|id| format!("https://example.com/#{id}"));
+    let stopped = Refusal::NotRunning(RunState::Stopped);
+    let failed = Refusal::NotWoken(NotWoken::Failed);
+    let starting = Refusal::NotRunning(RunState::Starting);
+    let cases = [
+        (&stopped, Access::Owner, true),
+        (&failed, Access::Owner, true),
+        (&stopped, Access::Anonymous, false),
+        (&starting, Access::Owner, false),
+    ];
+    for (refusal, access, expected) in cases {
+        let to = RefusedTo::new("pink-panda-ns35kd21".parse().unwrap(), access);
+        for format in [Format::Html, Format::Json, Format::Text] {
+            let page = pages.page_for(refusal, format, &to);
+            let text = str::from_utf8(&page.body).unwrap();
+            let is_led = text.contains("https://example.com/#pink-panda-ns35kd21");
+            assert_eq!(is_led, expected, "{refusal} {access:?} {format:?}: {text}");
+            if format == Format::Json {
+                serde_json::from_str::<serde_json::Value>(text).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn attack_28_start_url_that_is_no_web_address_is_left_out() {
+    let pages = BuiltInPages::new().with_start_url(|_| "javascript:alert(1)".into());
+    let to = RefusedTo::new("pink-panda-ns35kd21".parse().unwrap(), Access::Owner);
+    let stopped = Refusal::NotRunning(RunState::Stopped);
+    let page = pages.page_for(&stopped, Format::Html, &to);
+    assert!(!str::from_utf8(&page.body).unwrap().contains("javascript"));
 }

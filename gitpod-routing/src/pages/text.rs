@@ -7,7 +7,7 @@ use http::HeaderValue;
 use crate::access::Denied;
 use crate::info::RunState;
 use crate::pages::Page;
-use crate::refusal::{LinkRefused, Refusal, Unanswered};
+use crate::refusal::{LinkRefused, NotWoken, Refusal, Unanswered};
 use crate::service::WorkspaceService;
 
 /// What happened, and what to do about it. Holds nothing that came with the request but
@@ -16,6 +16,8 @@ use crate::service::WorkspaceService;
 pub(crate) struct Explanation {
     pub(crate) title: Cow<'static, str>,
     pub(crate) advice: Cow<'static, str>,
+    /// Where the owner can start the workspace.
+    pub(crate) start_url: Option<String>,
 }
 
 impl Explanation {
@@ -36,6 +38,7 @@ impl Explanation {
                 "There is no workspace of this name here. Check the address, or start the workspace.",
             ),
             Refusal::NotRunning(state) => not_running(*state),
+            Refusal::NotWoken(why) => not_woken(*why),
             Refusal::NotListening(server) | Refusal::Unreachable(server) => unanswered(*server),
             Refusal::StageLost => fixed(
                 "Internal error",
@@ -49,15 +52,21 @@ impl Explanation {
     }
 
     pub(crate) fn text(&self) -> Page {
-        let body = format!("{}\n\n{}\n", self.title, self.advice);
+        let mut body = format!("{}\n\n{}\n", self.title, self.advice);
+        if let Some(url) = &self.start_url {
+            body.push_str(&format!("\nStart it: {url}\n"));
+        }
         Page::new(HeaderValue::from_static("text/plain; charset=utf-8"), body)
     }
 
     /// Titles and advices are our own words without quotes or backslashes, so they need no
-    /// escaping; a test reads each of them back.
+    /// escaping; a test reads each of them back. A URL with one of them is left out.
     pub(crate) fn json(&self, refusal: &Refusal) -> Page {
+        let is_plain = |url: &&String| !url.contains(|c: char| c == '"' || c == '\\' || c < ' ');
+        let start = self.start_url.as_ref().filter(is_plain);
+        let start = start.map_or(String::new(), |url| format!(r#","start_url":"{url}""#));
         let body = format!(
-            r#"{{"type":"about:blank","status":{},"reason":"{}","title":"{}","detail":"{}"}}"#,
+            r#"{{"type":"about:blank","status":{},"reason":"{}","title":"{}","detail":"{}"{start}}}"#,
             refusal.status().as_u16(),
             refusal.reason(),
             self.title,
@@ -138,6 +147,27 @@ fn not_running(state: RunState) -> Explanation {
     }
 }
 
+fn not_woken(why: NotWoken) -> Explanation {
+    match why {
+        NotWoken::QueueFull => fixed(
+            "Workspace is starting",
+            "Too many requests wait for it already. Try again in a moment.",
+        ),
+        NotWoken::BodyTooLong => fixed(
+            "Workspace is not running",
+            "It is started for smaller requests, and not for one with a body of this length. Open it first, then send this again.",
+        ),
+        NotWoken::TimedOut => fixed(
+            "Workspace is still starting",
+            "It was started for this request and takes longer than a request can wait. Try again in a moment.",
+        ),
+        NotWoken::Failed => fixed(
+            "Workspace did not start",
+            "It was asked to start for this request, and could not. Look at its logs, or start it by hand to see why.",
+        ),
+    }
+}
+
 fn unanswered(server: Unanswered) -> Explanation {
     match server.service {
         WorkspaceService::Port(port) => Explanation {
@@ -146,6 +176,7 @@ fn unanswered(server: Unanswered) -> Explanation {
                 "No server in the workspace answers on port {port}. Start one there, for example with: python3 -m http.server {port} - then reload. It may listen on 127.0.0.1 or on all addresses."
             )
             .into(),
+            start_url: None,
         },
         WorkspaceService::Ide => fixed(
             "Editor does not answer",
@@ -162,5 +193,6 @@ fn fixed(title: &'static str, advice: &'static str) -> Explanation {
     Explanation {
         title: title.into(),
         advice: advice.into(),
+        start_url: None,
     }
 }

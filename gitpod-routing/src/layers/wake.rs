@@ -1,0 +1,218 @@
+//! Between authorisation and activity: has stopped workspaces started.
+
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response};
+use pin_project::pin_project;
+use tokio::time::Instant;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::info::RunState;
+use crate::layers::StageFuture;
+use crate::refusal::{NotWoken, Refusal};
+use crate::stage::{Admitted, Permit, Routed};
+use crate::wake::{Wakes, decide};
+
+/// Applies [`Wake`].
+#[derive(Clone, Debug)]
+pub struct WakeLayer(Option<Wakes>);
+
+impl WakeLayer {
+    /// Has workspaces started by `wakes`.
+    #[must_use]
+    pub fn new(wakes: Wakes) -> Self {
+        Self(Some(wakes))
+    }
+
+    /// Has none started: requests to what does not run are refused at once.
+    #[must_use]
+    pub fn never() -> Self {
+        Self(None)
+    }
+}
+
+impl<S> Layer<S> for WakeLayer {
+    type Service = Wake<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Wake {
+            inner,
+            wakes: self.0.clone(),
+        }
+    }
+}
+
+/// Lets requests through to workspaces that run, and has the others started first.
+///
+/// A request to a workspace that does not run is held until it does, and goes on as if
+/// nothing had happened. Whether it may start one is said by
+/// [`WorkspaceInfo::wake`](crate::WorkspaceInfo) and by how it came: browsers that look
+/// ahead (`Sec-Purpose`), crawlers, preflights and pages of other origins start nothing.
+/// Who opens a page is shown, after a second, one that says so and tries again by itself:
+/// [`Refusal::NotRunning`] with 503. For a while after a start, connections to servers that
+/// do not listen yet are tried again.
+///
+/// Bodies are not read while a request is held. What cannot wait is refused with
+/// [`Refusal::NotWoken`].
+#[derive(Clone, Debug)]
+pub struct Wake<S> {
+    inner: S,
+    wakes: Option<Wakes>,
+}
+
+impl<S, B, R> Service<Routed<Admitted, B>> for Wake<S>
+where
+    S: Service<Routed<Permit, B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
+    R: Default + 'static,
+    S::Error: 'static,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = WakeFuture<S::Future, R, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, routed: Routed<Admitted, B>) -> Self::Future {
+        let (admitted, request) = routed.into_parts();
+        if admitted.info().state == RunState::Running {
+            return self.pass(admitted, request);
+        }
+        let wakes = match self.may_wait(&admitted, &request) {
+            Ok(wakes) => wakes.clone(),
+            Err(why) => {
+                let refused = StageFuture::refused_to(why, admitted.refused_to());
+                return WakeFuture(State::Known(refused));
+            }
+        };
+        let unready = self.inner.clone();
+        let ready = mem::replace(&mut self.inner, unready);
+        WakeFuture(State::Held(Box::pin(hold(wakes, ready, admitted, request))))
+    }
+}
+
+impl<S> Wake<S> {
+    fn pass<B, R>(
+        &mut self,
+        admitted: Admitted,
+        request: Request<B>,
+    ) -> WakeFuture<S::Future, R, S::Error>
+    where
+        S: Service<Routed<Permit, B>, Response = Response<R>>,
+        R: Default,
+    {
+        let wakes = self.wakes.as_ref();
+        let settles = wakes.and_then(|wakes| wakes.settles_at(&admitted.info().id));
+        WakeFuture(State::Known(match permit(admitted, &request, settles) {
+            Ok(permit) => StageFuture::inner(self.inner.call(Routed::new(permit, request))),
+            Err(why) => StageFuture::refused(why),
+        }))
+    }
+
+    fn may_wait<B>(&self, admitted: &Admitted, request: &Request<B>) -> Result<&Wakes, Refusal> {
+        let info = admitted.info();
+        let wakes = self.wakes.as_ref();
+        let wakes = wakes.filter(|_| match info.state {
+            RunState::Starting => decide::may_hold(request),
+            _ => decide::may_start(info.wake, admitted.access(), request),
+        });
+        let wakes = wakes.ok_or(Refusal::NotRunning(info.state))?;
+        if decide::body_length(request.headers()) > wakes.limits().body {
+            return Err(Refusal::NotWoken(NotWoken::BodyTooLong));
+        }
+        Ok(wakes)
+    }
+}
+
+async fn hold<S, B, R>(
+    wakes: Wakes,
+    mut inner: S,
+    admitted: Admitted,
+    request: Request<B>,
+) -> Result<Response<R>, S::Error>
+where
+    S: Service<Routed<Permit, B>, Response = Response<R>>,
+    R: Default,
+{
+    let began = Instant::now();
+    let is_navigation = decide::is_navigation(&request);
+    let patience = match is_navigation {
+        true => BEFORE_PAGE,
+        false => wakes.limits().deadline,
+    };
+    let to = admitted.refused_to();
+    let woken = match wakes.hold(admitted.info(), patience).await {
+        Ok(info) => admitted.with_info(info),
+        // The page tries again by itself.
+        Err(NotWoken::TimedOut) if is_navigation => Err(Refusal::NotRunning(RunState::Starting)),
+        Err(why) => Err(Refusal::NotWoken(why)),
+    };
+    let settles = Some(began + wakes.limits().deadline);
+    match woken.and_then(|admitted| permit(admitted, &request, settles)) {
+        Ok(permit) => inner.call(Routed::new(permit, request)).await,
+        Err(why) => Ok(why.into_response_to(to)),
+    }
+}
+
+/// The permit for a workspace that runs, with patience for servers in it until `settles`.
+fn permit<B>(
+    admitted: Admitted,
+    request: &Request<B>,
+    settles: Option<Instant>,
+) -> Result<Permit, Refusal> {
+    let permit = admitted.into_permit()?;
+    let Some(settles) = settles else {
+        return Ok(permit);
+    };
+    // Whoever sees the page of a closed port has one that tries again by itself.
+    let patience = match decide::is_navigation(request) {
+        true => settles.min(Instant::now() + BEFORE_PAGE),
+        false => settles,
+    };
+    Ok(permit.patient_until(patience))
+}
+
+/// How long people look at nothing before they see a page. Chosen by us: quick starts are
+/// done by then, and slow ones are told of before anyone wonders.
+const BEFORE_PAGE: Duration = Duration::from_secs(1);
+
+type BoxFuture<R, E> = Pin<Box<dyn Future<Output = Result<Response<R>, E>> + Send>>;
+
+/// Response future of [`Wake`].
+#[pin_project]
+pub struct WakeFuture<F, R, E>(#[pin] State<F, R, E>);
+
+impl<F, R, E> fmt::Debug for WakeFuture<F, R, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WakeFuture").finish_non_exhaustive()
+    }
+}
+
+#[pin_project(project = StateProj)]
+enum State<F, R, E> {
+    Known(#[pin] StageFuture<F>),
+    Held(BoxFuture<R, E>),
+}
+
+impl<F, R, E> Future for WakeFuture<F, R, E>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Default,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().0.project() {
+            StateProj::Known(known) => known.poll(cx),
+            StateProj::Held(answer) => answer.as_mut().poll(cx),
+        }
+    }
+}

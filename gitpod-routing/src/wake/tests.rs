@@ -1,0 +1,153 @@
+use async_trait::async_trait;
+use tokio::time::{Duration, timeout};
+
+use super::*;
+use crate::info::RunState;
+use crate::memory::MemoryProvider;
+
+fn stopped() -> Arc<WorkspaceInfo> {
+    let id = "pink-panda-ns35kd21".parse().unwrap();
+    let token = OwnerToken::new("s3cret");
+    Arc::new(WorkspaceInfo::new(id, "i-1".parse().unwrap(), token))
+}
+
+fn in_state(state: RunState, instance: &str) -> WorkspaceInfo {
+    let mut info = WorkspaceInfo::clone(&stopped());
+    info.state = state;
+    info.instance = instance.parse().unwrap();
+    info
+}
+
+fn wakes(reaches: RunState) -> (MemoryProvider, MemoryStarter, Wakes) {
+    let workspaces = MemoryProvider::new();
+    workspaces.insert(WorkspaceInfo::clone(&stopped()));
+    let starter = MemoryStarter::new(workspaces.clone(), [127, 0, 0, 1].into()).reaching(reaches);
+    let wakes = Wakes::new(Arc::new(starter.clone()), Arc::new(workspaces.clone()));
+    (workspaces, starter, wakes)
+}
+
+#[tokio::test(start_paused = true)]
+async fn workspace_is_started_once_and_whoever_waits_goes_on_when_it_runs() {
+    let (workspaces, starter, wakes) = wakes(RunState::Starting);
+    let waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let wakes = wakes.clone();
+            tokio::spawn(async move { wakes.wake(&stopped()).await })
+        })
+        .collect();
+    let _time = timeout(Duration::from_secs(5), std::future::pending::<()>()).await;
+    assert!(waiting.iter().all(|one| !one.is_finished()));
+    workspaces.insert(in_state(RunState::Running, "run-1"));
+    for one in waiting {
+        assert_eq!(one.await.unwrap().unwrap().instance.as_str(), "run-1");
+    }
+    // Who comes with an older snapshot starts nothing.
+    assert!(wakes.wake(&stopped()).await.is_ok());
+    assert_eq!(starter.starts(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn start_goes_on_when_nobody_waits_any_more() {
+    let (workspaces, starter, wakes) = wakes(RunState::Starting);
+    let one = wakes.hold(&stopped(), Duration::from_millis(10)).await;
+    assert_eq!(one.unwrap_err(), NotWoken::TimedOut);
+    assert_eq!(starter.starts(), 1);
+    workspaces.insert(in_state(RunState::Running, "run-1"));
+    assert!(wakes.wake(&stopped()).await.is_ok());
+    assert_eq!(starter.starts(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn workspace_that_stops_is_started_once_it_has_stopped() {
+    let (workspaces, starter, wakes) = wakes(RunState::Running);
+    workspaces.insert(in_state(RunState::Stopping, "i-1"));
+    let stopping = Arc::new(in_state(RunState::Stopping, "i-1"));
+    let early = wakes.hold(&stopping, Duration::from_secs(1)).await;
+    assert_eq!(
+        (early.unwrap_err(), starter.starts()),
+        (NotWoken::TimedOut, 0)
+    );
+    workspaces.insert(in_state(RunState::Stopped, "i-1"));
+    assert!(wakes.wake(&stopping).await.is_ok());
+    assert_eq!(starter.starts(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn start_of_somebody_else_is_waited_for_and_not_repeated() {
+    let (workspaces, starter, wakes) = wakes(RunState::Running);
+    workspaces.insert(in_state(RunState::Starting, "i-2"));
+    let starting = Arc::new(in_state(RunState::Starting, "i-2"));
+    let early = wakes.hold(&starting, Duration::from_secs(1)).await;
+    assert_eq!(early.unwrap_err(), NotWoken::TimedOut);
+    workspaces.insert(in_state(RunState::Stopped, "i-2"));
+    assert_eq!(wakes.wake(&starting).await.unwrap_err(), NotWoken::Failed);
+    assert_eq!(starter.starts(), 0);
+}
+
+/// Starts nothing, and counts how often it was asked to.
+#[derive(Debug, Default)]
+struct Unwilling(AtomicUsize);
+
+#[async_trait]
+impl Starter for Unwilling {
+    async fn start(&self, _info: &WorkspaceInfo) -> Result<(), StartError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Err(StartError("disk is full".into()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn start_that_failed_is_not_tried_again_at_once() {
+    let workspaces = MemoryProvider::new();
+    workspaces.insert(WorkspaceInfo::clone(&stopped()));
+    let starter = Arc::new(Unwilling::default());
+    let wakes = Wakes::new(
+        Arc::clone(&starter) as Arc<dyn Starter>,
+        Arc::new(workspaces),
+    );
+    for _ in 0..3 {
+        assert_eq!(wakes.wake(&stopped()).await.unwrap_err(), NotWoken::Failed);
+    }
+    assert_eq!(starter.0.load(Ordering::SeqCst), 1);
+    tokio::time::advance(FAILURE_PAUSE).await;
+    assert_eq!(wakes.wake(&stopped()).await.unwrap_err(), NotWoken::Failed);
+    assert_eq!(starter.0.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_so_many_wait_and_only_for_so_long() {
+    let (_workspaces, _starter, wakes) = wakes(RunState::Starting);
+    let limits = WakeLimits::new()
+        .with_held_per_workspace(2)
+        .with_deadline(Duration::from_secs(5));
+    let wakes = wakes.with_limits(limits);
+    let waiting: Vec<_> = (0..2)
+        .map(|_| {
+            let wakes = wakes.clone();
+            tokio::spawn(async move { wakes.wake(&stopped()).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    assert_eq!(
+        wakes.wake(&stopped()).await.unwrap_err(),
+        NotWoken::QueueFull
+    );
+    for one in waiting {
+        assert_eq!(one.await.unwrap().unwrap_err(), NotWoken::TimedOut);
+    }
+    assert_eq!(wakes.0.lock().held, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn owner_of_the_run_before_is_known_for_a_while() {
+    let (_workspaces, _starter, wakes) = wakes(RunState::Running);
+    let id = &stopped().id;
+    assert!(wakes.former(id).is_none());
+    wakes.wake(&stopped()).await.unwrap();
+    let former = wakes.former(id).unwrap();
+    assert_eq!(former.instance.as_str(), "i-1");
+    assert!(former.token.matches(b"s3cret"));
+    assert!(wakes.settles_at(id).is_some());
+    tokio::time::advance(FORMER_OWNER).await;
+    assert!(wakes.former(id).is_none() && wakes.settles_at(id).is_none());
+}
