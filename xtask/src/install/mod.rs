@@ -54,6 +54,11 @@ const NEEDS: [Need; 10] = [
         present: || which("nebula-cert").is_some(),
     },
     Need {
+        purpose: "an overlay network in namespaces, and a ping through it",
+        packages: &["iproute2", "iputils-ping"],
+        present: || which("ip").is_some() && which("ping").is_some(),
+    },
+    Need {
         purpose: "web server in a workspace, and JupyterLab",
         packages: &["python3", "python3-venv"],
         present: python::is_present,
