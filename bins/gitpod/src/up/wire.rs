@@ -17,7 +17,7 @@ use gitpod_routing::{
 };
 use gitpod_sshgw::Gateway;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -51,9 +51,9 @@ pub(super) struct System {
     socket: UnixListener,
     ssh: Ssh,
     gateway: Gateway,
-    /// Bridge and relay, which end last: they have to see every stop.
-    accounting: JoinSet<()>,
-    end_of_accounting: CancellationToken,
+    /// Bridge and relay, which end last and in this order: one has to see every stop, the
+    /// other what that has written.
+    accounting: Vec<(CancellationToken, JoinHandle<()>)>,
 }
 
 impl System {
@@ -117,8 +117,7 @@ impl System {
             socket,
             ssh,
             gateway,
-            accounting: JoinSet::new(),
-            end_of_accounting: CancellationToken::new(),
+            accounting: Vec::new(),
         };
         system.account();
         // Not before everybody listens who must hear of it.
@@ -137,9 +136,10 @@ impl System {
         let store = Arc::new(self.store.clone());
         let bridge = Bridge::new(source, store.clone(), Origin::new(CLUSTER));
         let relay = Relay::new(store, Arc::new(publisher)).with_settings(relaying());
-        let end = &self.end_of_accounting;
-        self.accounting.spawn(bridge.run(end.clone()));
-        self.accounting.spawn(relay.run(end.clone()));
+        let (of_bridge, of_relay) = (CancellationToken::new(), CancellationToken::new());
+        let bridge = tokio::spawn(bridge.run(of_bridge.clone()));
+        let relay = tokio::spawn(relay.run(of_relay.clone()));
+        self.accounting = vec![(of_bridge, bridge), (of_relay, relay)];
 
         let updates = self.manager.subscribe();
         let progress = self.manager.subscribe_progress();
@@ -154,7 +154,7 @@ impl System {
 
     /// Serves until `end`, then stops all workspaces and writes that down.
     pub(super) async fn run(
-        mut self,
+        self,
         listener: TcpListener,
         end: impl Future<Output = ()>,
     ) -> Result<(), Failure> {
@@ -189,8 +189,11 @@ impl System {
         no_commands.cancel();
         // Streams of commands that follow something would never end.
         commands.abort();
-        self.end_of_accounting.cancel();
-        while self.accounting.join_next().await.is_some() {}
+        for (end, task) in self.accounting {
+            end.cancel();
+            // Fails only if it has panicked, which it has said.
+            let _ = task.await;
+        }
         self.store.close().await;
         stopped.map_err(|why| Failure::failed("not all workspaces were stopped").because(&why))
     }
