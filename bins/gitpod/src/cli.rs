@@ -162,7 +162,12 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
     /// Where to listen for SSH; port 0 takes a free one, `off` does without.
-    #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:2200")]
+    #[arg(
+        long,
+        value_name = "ADDR|off",
+        default_value = "127.0.0.1:2200",
+        overrides_with = "ssh_listen"
+    )]
     pub(crate) ssh_listen: SshListen,
     /// Workspaces get hostnames under this one.
     #[arg(long, value_name = "NAME", default_value = "ws.localhost")]
