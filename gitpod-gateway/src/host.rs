@@ -47,6 +47,7 @@ impl HostKind {
 /// The text is no kind of host.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("no kind of host: write lighthouse, proxy, runner or environment")]
+#[non_exhaustive]
 pub struct NoHostKind;
 
 impl FromStr for HostKind {

@@ -62,4 +62,5 @@ impl fmt::Debug for EnrollmentToken {
 /// The system has no random numbers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("system has no random numbers")]
+#[non_exhaustive]
 pub struct NoRandom;
