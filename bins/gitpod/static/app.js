@@ -14,6 +14,13 @@ function draw() {
   const running = list.filter((workspace) => workspace.phase === 'running').length;
   say($('count'), list.length === 0 ? '' : `${running} of ${list.length} running`);
   document.title = running ? `(${running}) Workspaces` : 'Workspaces';
+  const wanted = location.hash && viewOf(location.hash.slice(1));
+  if (wanted) {
+    // Whoever comes from a stopped workspace wants to start it.
+    history.replaceState(null, '', '/');
+    wanted.root.scrollIntoView({ block: 'nearest' });
+    (wanted.start.hidden ? wanted.open : wanted.start).focus();
+  }
   const view = opening && viewOf(opening);
   if (view) {
     opening = null;

@@ -13,7 +13,8 @@ use gitpod_lifecycle::process::{
 };
 use gitpod_lifecycle::{Adapters, Clock, Manager, Records, Settings, Timeouts, UrlTemplate};
 use gitpod_routing::{
-    AccessPolicy, Links, MemoryProvider, PublicUrl, RustlsClient, Scheme, WorkspaceProxy,
+    AccessPolicy, BuiltInPages, Links, MemoryProvider, PublicUrl, RustlsClient, Scheme,
+    WorkspaceProxy,
 };
 use gitpod_sshgw::Gateway;
 use tokio::net::{TcpListener, UnixListener};
@@ -83,6 +84,9 @@ impl System {
         );
         settle(&workspaces).await?;
 
+        let page = Page::open(workspaces.clone(), &config.domain, address, held.path())?;
+        let start = page.clone();
+        let pages = BuiltInPages::new().with_start_url(move |id| start.url_of(id));
         let tls = RustlsClient::new(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .map_err(|why| Failure::failed("cannot speak TLS").because(&why))?;
         let tls = Arc::new(tls);
@@ -94,6 +98,8 @@ impl System {
             .with_policy(policy.with_origin_check_on_ports())
             // A browser signs in by a link, its owner's or that of a share.
             .with_links(links)
+            // The owner of a stopped workspace is led to where she can start it.
+            .with_pages(Arc::new(pages))
             // Only processes of the workspace itself are reached.
             .with_connector(Arc::new(connector))
             // Who is used is not stopped.
@@ -107,7 +113,6 @@ impl System {
             .listen()
             .and_then(UnixListener::from_std)
             .map_err(|why| Failure::failed("cannot listen to commands").because(&why))?;
-        let page = Page::open(workspaces.clone(), &config.domain, address, held.path())?;
         let mut system = Self {
             workspaces,
             page,

@@ -155,13 +155,14 @@ pub(super) async fn asset(Path(name): Path<String>) -> Response {
 }
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
-const ASSETS: [(&str, &str, &str); 8] = [
+const ASSETS: [(&str, &str, &str); 9] = [
     (
         "style.css",
         "text/css; charset=utf-8",
         include_str!("../../../static/style.css"),
     ),
     ("app.js", SCRIPT, include_str!("../../../static/app.js")),
+    ("again.js", SCRIPT, include_str!("../../../static/again.js")),
     ("api.js", SCRIPT, include_str!("../../../static/api.js")),
     ("card.js", SCRIPT, include_str!("../../../static/card.js")),
     (

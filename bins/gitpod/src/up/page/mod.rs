@@ -37,6 +37,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
+use gitpod_routing::WorkspaceId;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::front::Front;
@@ -93,6 +94,11 @@ impl Page {
             80 => "http://localhost/".to_owned(),
             port => format!("http://localhost:{port}/"),
         }
+    }
+
+    /// Where workspace `id` is on it, for who may want to start it.
+    pub(crate) fn url_of(&self, id: &WorkspaceId) -> String {
+        format!("{}#{id}", self.url())
     }
 
     /// A link that signs in whoever opens it first, for a quarter of an hour.
