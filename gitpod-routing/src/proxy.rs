@@ -44,7 +44,7 @@ use crate::wake::Wakes;
 /// ```
 #[derive(Clone)]
 pub struct WorkspaceProxy {
-    parts: Parts,
+    parts: Arc<Parts>,
     stack: Stack,
 }
 
@@ -98,7 +98,7 @@ impl WorkspaceProxy {
     pub fn with_connector(self, connector: Arc<dyn Connector>) -> Self {
         Self::of(Parts {
             connector,
-            ..self.parts
+            ..Arc::unwrap_or_clone(self.parts)
         })
     }
 
@@ -107,7 +107,7 @@ impl WorkspaceProxy {
     pub fn with_activity(self, activity: Arc<dyn ActivitySink>) -> Self {
         Self::of(Parts {
             activity,
-            ..self.parts
+            ..Arc::unwrap_or_clone(self.parts)
         })
     }
 
@@ -122,7 +122,7 @@ impl WorkspaceProxy {
         Self::of(Parts {
             policy,
             forward,
-            ..self.parts
+            ..Arc::unwrap_or_clone(self.parts)
         })
     }
 
@@ -132,7 +132,7 @@ impl WorkspaceProxy {
         let forward = change(self.parts.forward.clone());
         Self::of(Parts {
             forward,
-            ..self.parts
+            ..Arc::unwrap_or_clone(self.parts)
         })
     }
 
@@ -141,7 +141,7 @@ impl WorkspaceProxy {
     pub fn with_host_source(self, source: HostSource) -> Self {
         Self::of(Parts {
             source,
-            ..self.parts
+            ..Arc::unwrap_or_clone(self.parts)
         })
     }
 
@@ -150,7 +150,7 @@ impl WorkspaceProxy {
     pub fn with_pages(self, pages: Arc<dyn Pages>) -> Self {
         Self::of(Parts {
             pages,
-            ..self.parts
+            ..Arc::unwrap_or_clone(self.parts)
         })
     }
 
@@ -159,7 +159,7 @@ impl WorkspaceProxy {
     pub fn with_links(self, links: Links) -> Self {
         Self::of(Parts {
             links: Some(links),
-            ..self.parts
+            ..Arc::unwrap_or_clone(self.parts)
         })
     }
 
@@ -169,12 +169,13 @@ impl WorkspaceProxy {
     pub fn with_wakes(self, wakes: Wakes) -> Self {
         Self::of(Parts {
             wakes: Some(wakes),
-            ..self.parts
+            ..Arc::unwrap_or_clone(self.parts)
         })
     }
 
     fn of(parts: Parts) -> Self {
         let stack = parts.stack();
+        let parts = Arc::new(parts); // clones are made for each request
         Self { parts, stack }
     }
 }

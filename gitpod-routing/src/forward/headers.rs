@@ -1,5 +1,8 @@
 //! What crosses the proxy in the head of a message, and what does not.
 
+use std::net::IpAddr;
+
+use arrayvec::ArrayVec;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
     REFERER, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, X_FRAME_OPTIONS,
@@ -55,17 +58,19 @@ impl HeaderPolicy {
         upgrade: Option<HeaderValue>,
     ) -> Result<(), BadRequest> {
         let host = host_value(parts).ok_or(BadRequest::UnclearHost)?;
-        let wants_trailers = lists_trailers(&parts.headers);
-        let trailer = announced_trailers(&parts.headers);
-        remove_hop_by_hop(&mut parts.headers);
-        remove_internal(&mut parts.headers);
-        parts.headers.remove(CONTENT_LENGTH); // framed anew
+        let headers = &mut parts.headers;
+        let names = Names::of(headers, |name| self.stays_here(name));
+        let wants_trailers = names.te && lists_trailers(headers);
+        let trailer = names.trailer.then(|| announced_trailers(headers)).flatten();
+        names.remove_unwanted(headers);
         let all_cookies = permit.service() == WorkspaceService::Supervisor
             && self.supervisor_cookies == SupervisorCookies::All;
-        if !all_cookies {
-            self.filter_cookies(&mut parts.headers);
+        if names.cookie && !all_cookies {
+            self.filter_cookies(headers);
         }
-        remove_link_from_referer(&mut parts.headers);
+        if names.referer {
+            remove_link_from_referer(headers);
+        }
         self.describe_client(parts, permit, &host);
 
         let headers = &mut parts.headers;
@@ -80,9 +85,21 @@ impl HeaderPolicy {
             headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
             headers.insert(UPGRADE, protocol);
         }
-        parts.uri = origin_form(&parts.uri);
+        if parts.uri.authority().is_some() || parts.uri.scheme().is_some() {
+            parts.uri = origin_form(&parts.uri);
+        }
         parts.version = Version::HTTP_11;
         Ok(())
+    }
+
+    /// Whether a field of a request is not for the workspace, whatever it says. What we say
+    /// of the message and of the client comes in the place of what the client did.
+    fn stays_here(&self, name: &HeaderName) -> bool {
+        HOP_BY_HOP.contains(name)
+            || *name == CONTENT_LENGTH
+            || is_internal(name.as_str())
+            || *name == X_DEBUG_PORT
+            || self.style == ForwardedStyle::Replaced && CLIENT_CLAIMS.contains(name)
     }
 
     fn filter_cookies(&self, headers: &mut HeaderMap) {
@@ -96,22 +113,18 @@ impl HeaderPolicy {
     }
 
     fn describe_client(&self, parts: &mut Parts, permit: &Permit, host: &HeaderValue) {
-        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-        let peer = peer.and_then(|ip| HeaderValue::try_from(ip.to_canonical().to_string()).ok());
+        let peer = parts.extensions.get::<Peer>();
+        let peer = peer.and_then(|peer| address_value(peer.0.ip().to_canonical()));
         let headers = &mut parts.headers;
         let port = match permit.service() {
             WorkspaceService::Port(number) => Some(number),
             _ => None,
         };
-        match self.style {
-            ForwardedStyle::Replaced => {
-                for name in CLIENT_CLAIMS {
-                    headers.remove(name);
-                }
-            }
-            ForwardedStyle::Appended => prepend_claims(headers),
-        }
-        match (peer, joined(headers, &X_FORWARDED_FOR)) {
+        let claimed = match self.style {
+            ForwardedStyle::Replaced => None, // removed
+            ForwardedStyle::Appended => joined(headers, &X_FORWARDED_FOR),
+        };
+        match (peer, claimed) {
             (Some(peer), Some(claimed)) => insert_joined(headers, &claimed, &peer),
             (Some(peer), None) => drop(headers.insert(X_FORWARDED_FOR, peer)),
             (None, _) => {}
@@ -121,7 +134,6 @@ impl HeaderPolicy {
             headers.insert(X_FORWARDED_HOST, host.clone());
             headers.insert(X_FORWARDED_PORT, self.public.port_value());
         }
-        headers.remove(X_DEBUG_PORT);
         if let (Some(number), true) = (port, permit.target().debug) {
             headers.insert(X_DEBUG_PORT, HeaderValue::from(number));
         }
@@ -134,16 +146,18 @@ impl HeaderPolicy {
         service: WorkspaceService,
         host: &OwnHost,
     ) {
-        let trailer = announced_trailers(headers);
-        remove_hop_by_hop(headers);
+        let is_port = matches!(service, WorkspaceService::Port(_));
+        let names = Names::of(headers, |name| {
+            HOP_BY_HOP.contains(name)
+                || *name == CLEAR_SITE_DATA // it would clear the cookies of the whole domain
+                || is_port && *name == X_FRAME_OPTIONS // ports are shown in frames of the editor
+        });
+        let trailer = names.trailer.then(|| announced_trailers(headers)).flatten();
+        names.remove_unwanted(headers);
         if let Some(trailer) = trailer {
             headers.insert(TRAILER, trailer);
         }
-        if matches!(service, WorkspaceService::Port(_)) {
-            headers.remove(X_FRAME_OPTIONS); // ports are shown in frames of the editor
-        }
-        headers.remove(CLEAR_SITE_DATA); // it would clear the cookies of the whole domain
-        if self.style == ForwardedStyle::Replaced && headers.contains_key(SET_COOKIE) {
+        if self.style == ForwardedStyle::Replaced && names.set_cookie {
             self.drop_foreign_cookies(headers, host.name());
         }
     }
@@ -184,36 +198,76 @@ impl OwnHost {
     }
 }
 
-/// Removes fields that are about one connection only, and those that `Connection` names.
-pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = headers
-            .get_all(CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .filter_map(|name| name.trim().parse().ok())
-            .collect();
-        for name in named {
+/// What fields a head has, seen in one pass: to look for each by its name costs more than all
+/// else that is done to a head.
+#[derive(Default)]
+struct Names {
+    unwanted: Vec<HeaderName>,
+    connection: bool,
+    cookie: bool,
+    referer: bool,
+    set_cookie: bool,
+    te: bool,
+    trailer: bool,
+}
+
+impl Names {
+    fn of(headers: &HeaderMap, is_unwanted: impl Fn(&HeaderName) -> bool) -> Self {
+        let mut names = Self::default();
+        for name in headers.keys() {
+            match *name {
+                CONNECTION => names.connection = true,
+                COOKIE => names.cookie = true,
+                REFERER => names.referer = true,
+                SET_COOKIE => names.set_cookie = true,
+                TE => names.te = true,
+                TRAILER => names.trailer = true,
+                _ => {}
+            }
+            if is_unwanted(name) {
+                names.unwanted.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// Removes what is unwanted, and what `Connection` names.
+    fn remove_unwanted(&self, headers: &mut HeaderMap) {
+        if self.connection {
+            remove_named_by_connection(headers);
+        }
+        for name in &self.unwanted {
             headers.remove(name);
         }
     }
-    for name in HOP_BY_HOP {
+}
+
+fn remove_named_by_connection(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named {
         headers.remove(name);
     }
 }
 
-/// Removes what is between us and the client, however it is spelled: some servers read
-/// `_` in a field name as `-`.
-fn remove_internal(headers: &mut HeaderMap) {
-    let internal: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| is_internal(name.as_str()))
-        .cloned()
-        .collect();
-    for name in internal {
-        headers.remove(name);
+/// As text; that of IPv4 by hand, because it is needed for each request.
+fn address_value(address: IpAddr) -> Option<HeaderValue> {
+    let IpAddr::V4(address) = address else {
+        return HeaderValue::try_from(address.to_string()).ok();
+    };
+    let mut text = ArrayVec::<u8, { "255.255.255.255".len() }>::new();
+    for (at, octet) in address.octets().into_iter().enumerate() {
+        let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|digit| b'0' + digit);
+        let unneeded = usize::from(octet < 100) + usize::from(octet < 10);
+        let dot: &[u8] = if at > 0 { b"." } else { b"" };
+        text.extend(dot.iter().chain(digits.iter().skip(unneeded)).copied());
     }
+    HeaderValue::from_bytes(&text).ok()
 }
 
 /// Browsers are told not to send a link that lets in as `Referer`; some clients do.
@@ -228,7 +282,7 @@ fn remove_link_from_referer(headers: &mut HeaderMap) {
 }
 
 fn is_internal(name: &str) -> bool {
-    if name.contains('_') {
+    if memchr::memchr(b'_', name.as_bytes()).is_some() {
         let dashed = name.replace('_', "-");
         return is_internal(&dashed)
             || OURS.iter().any(|ours| *ours == dashed)
@@ -328,11 +382,6 @@ fn insert_joined(headers: &mut HeaderMap, claimed: &[u8], peer: &HeaderValue) {
     }
 }
 
-/// With trusted proxies in front, the fields that say who the client is stay.
-fn prepend_claims(headers: &mut HeaderMap) {
-    headers.remove(X_DEBUG_PORT);
-}
-
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
@@ -392,3 +441,18 @@ const NEVER_TRAIL: [&str; 13] = [
     "set-cookie",
     "x-ws-proxy-debug-port",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_they_always_are() {
+        let all = (0..=255_u8).flat_map(|octet| [[octet, 0, 10, 255], [1, 200, octet, 9]]);
+        for octets in all {
+            let address = IpAddr::from(octets);
+            assert_eq!(address_value(address).unwrap(), address.to_string());
+        }
+        assert_eq!(address_value("::1".parse().unwrap()).unwrap(), "::1");
+    }
+}
