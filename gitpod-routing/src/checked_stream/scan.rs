@@ -76,7 +76,8 @@ impl Scanner {
                     }
                     taken
                 }
-                Place::Head | Place::Trailers | Place::ChunkSize { .. } => {
+                Place::Head | Place::Trailers => self.read_line(bytes),
+                Place::ChunkSize { .. } => {
                     if let Some(byte) = bytes.first_mut() {
                         self.step(byte);
                     }
@@ -85,6 +86,19 @@ impl Scanner {
             };
             bytes = bytes.get_mut(taken..).unwrap_or_default();
         }
+    }
+
+    /// Goes on to the end of the line, or as far as there is something. Tells how far.
+    fn read_line(&mut self, bytes: &mut [u8]) -> usize {
+        let Some(end) = memchr::memchr(b'\n', bytes) else {
+            self.line.extend(bytes);
+            return bytes.len();
+        };
+        if let Some((line_end, line)) = bytes.get_mut(..=end).and_then(<[u8]>::split_last_mut) {
+            self.line.extend(line);
+            self.step(line_end);
+        }
+        end + 1
     }
 
     fn step(&mut self, byte: &mut u8) {
@@ -229,6 +243,17 @@ impl Line {
             *place = byte;
         }
         self.len = self.len.saturating_add(1);
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last() {
+            self.after_cr = *last == b'\r';
+        }
+        let room = self.text.get_mut(self.len..).unwrap_or_default();
+        for (place, byte) in room.iter_mut().zip(bytes) {
+            *place = *byte;
+        }
+        self.len = self.len.saturating_add(bytes.len());
     }
 
     fn take(&mut self) -> Self {
