@@ -55,11 +55,7 @@ impl HeldStateDir {
                 .because(&why)
                 .fix("name one that you may write to with --state-dir")
         };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)
-            .map_err(cannot)?;
+        make_on_disk(&path).map_err(cannot)?;
         // It may have been made by hand; others must not be able to replace what is in it.
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o700)).map_err(cannot)?;
         let mut lock = OpenOptions::new()
@@ -93,6 +89,18 @@ impl HeldStateDir {
     pub(crate) fn listen(&self) -> io::Result<std::os::unix::net::UnixListener> {
         listen_privately(&self.path.join(SOCKET))
     }
+}
+
+/// Makes a directory and what is above it. What is put into it survives a power failure
+/// only if its own name does.
+fn make_on_disk(path: &Path) -> io::Result<()> {
+    let missing: Vec<_> = path.ancestors().take_while(|it| !it.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for made in missing {
+        made.parent()
+            .map_or(Ok(()), |above| File::open(above)?.sync_all())?;
+    }
+    Ok(())
 }
 
 fn holder(path: &Path) -> String {

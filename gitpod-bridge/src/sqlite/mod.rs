@@ -152,7 +152,13 @@ fn make_private(path: &Path) -> std::io::Result<()> {
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         file.set_permissions(private)?;
     }
-    file.sync_all()
+    file.sync_all()?;
+    // Its name must survive a power failure, too; SQLite sees to all others.
+    #[cfg(unix)]
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        std::fs::File::open(dir)?.sync_all()?;
+    }
+    Ok(())
 }
 
 impl SqliteStore {
@@ -169,5 +175,32 @@ impl SqliteStore {
     pub async fn close(&self) {
         self.reader.close().await;
         self.writer.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_commit_is_on_the_disk_before_it_is_acknowledged() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(dir.path().join("gitpod.db"))
+            .await
+            .unwrap();
+        for pool in [&store.writer, &store.reader] {
+            let synchronous: i64 = pragma(pool, "PRAGMA synchronous").await;
+            assert_eq!(synchronous, 2); // full: the log is synchronised at each commit
+            let journal: String = pragma(pool, "PRAGMA journal_mode").await;
+            assert_eq!(journal, "wal");
+        }
+    }
+
+    async fn pragma<T>(pool: &SqlitePool, sql: &'static str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite> + Send + Unpin,
+    {
+        let row = sqlx::query(sql).fetch_one(pool).await.unwrap();
+        sqlx::Row::get(&row, 0)
     }
 }

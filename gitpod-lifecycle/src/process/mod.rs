@@ -23,6 +23,7 @@ mod attach;
 mod cgroup;
 mod cluster;
 mod connect;
+mod disk;
 mod environment;
 mod git;
 mod kill;

@@ -1,11 +1,18 @@
 //! Files that only this user may read, replaced as a whole or not at all.
+//!
+//! What must survive a power failure is written in this order, and told to nobody before the
+//! last step: the bytes to a new file; that file synchronised; the new name in the place of
+//! the old one; the directory synchronised. A directory that is made for it is synchronised
+//! where it is listed, in its parent, before anything in it counts.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
+
+use super::disk::Files;
 
 /// Whether a file must survive a power failure.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,50 +27,93 @@ pub(crate) enum Durability {
 ///
 /// Whatever goes wrong, and whenever the process ends: there is the old file or
 /// the new one, whole.
-pub(crate) fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    let written = write_new(&fresh, bytes, durability).and_then(|()| fs::rename(&fresh, path));
+pub(crate) fn replace(
+    files: &dyn Files,
+    path: &Path,
+    bytes: &[u8],
+    durability: Durability,
+) -> io::Result<()> {
+    let fresh = path.with_extension(UNFINISHED);
+    let written =
+        write_new(files, &fresh, bytes, durability).and_then(|()| files.rename(&fresh, path));
     if written.is_err() {
-        let _ = fs::remove_file(&fresh); // makes room, if that is what was missing
+        let _ = files.remove_file(&fresh); // makes room, if that is what was missing
         return written;
     }
     match (durability, path.parent()) {
-        (Durability::OnDisk, Some(dir)) => File::open(dir)?.sync_all(),
+        (Durability::OnDisk, Some(dir)) => files.sync_dir(dir),
         _ => Ok(()),
     }
 }
 
-fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(bytes)?;
+/// What a file is called until it has its name.
+const UNFINISHED: &str = "new";
+
+fn write_new(
+    files: &dyn Files,
+    path: &Path,
+    bytes: &[u8],
+    durability: Durability,
+) -> io::Result<()> {
+    gone(files.remove_file(path))?;
+    files.write_new(path, bytes)?;
     match durability {
-        Durability::OnDisk => file.sync_all(),
+        Durability::OnDisk => files.sync_file(path),
         Durability::UntilReboot => Ok(()),
+    }
+}
+
+/// Makes `dir` and what is above it; all of it survives a power failure.
+///
+/// That `dir` is there already says nothing of who made it, and whether that was
+/// synchronised.
+pub(crate) fn make_dir_on_disk(files: &dyn Files, dir: &Path) -> io::Result<()> {
+    let Some(parent) = dir.parent() else {
+        return Ok(());
+    };
+    if !files.exists(dir) {
+        make_dir_on_disk(files, parent)?;
+        match files.make_dir(dir) {
+            Err(why) if why.kind() != io::ErrorKind::AlreadyExists => return Err(why),
+            _ => {}
+        }
+    }
+    files.sync_dir(parent)
+}
+
+/// Removes `path` for good, and its directory if nothing else is there.
+pub(crate) fn remove_on_disk(files: &dyn Files, path: &Path) -> io::Result<()> {
+    gone(files.remove_file(path))?;
+    let Some(dir) = path.parent() else {
+        return Ok(());
+    };
+    // What else is there belongs to others; the last one removes the directory.
+    match (files.remove_dir(dir), dir.parent()) {
+        (Err(_), _) if files.exists(dir) => files.sync_dir(dir),
+        (_, Some(above)) => files.sync_dir(above),
+        (_, None) => Ok(()),
     }
 }
 
 /// Removes from `dir` what [`replace`] leaves when the process is killed in it, and `dir`
 /// itself if nothing else is there. To be called while nobody writes there.
-pub(crate) fn remove_unfinished(dir: &Path) -> io::Result<()> {
-    if !dir.is_dir() {
-        return Ok(());
+pub(crate) fn remove_unfinished(files: &dyn Files, dir: &Path) -> io::Result<()> {
+    let entries = match files.list(dir) {
+        Err(why) if why.kind() == io::ErrorKind::NotADirectory => return Ok(()),
+        entries => entries?,
+    };
+    let is_unfinished = |path: &&Path| path.extension().is_some_and(|it| it == UNFINISHED);
+    for path in entries.iter().map(AsRef::as_ref).filter(is_unfinished) {
+        gone(files.remove_file(path))?;
     }
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "new") && !path.is_dir() {
-            remove(&path)?;
-        }
-    }
-    match fs::remove_dir(dir) {
-        Err(why) if why.kind() != io::ErrorKind::DirectoryNotEmpty => Err(why),
+    let _ = files.remove_dir(dir); // not if anything else is there
+    Ok(())
+}
+
+/// That it is gone already is fine.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
         _ => Ok(()),
     }
 }
@@ -119,24 +169,23 @@ pub(crate) fn is_full(why: &io::Error) -> bool {
 
 /// Removes a file. That it is gone already is fine.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
-        _ => Ok(()),
-    }
+    gone(fs::remove_file(path))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::process::disk::Disk;
 
     #[test]
     fn file_is_private_and_replaced_whole() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("record.json");
         for text in ["first", "second"] {
-            replace(&path, text.as_bytes(), Durability::OnDisk).unwrap();
+            replace(&Disk, &path, text.as_bytes(), Durability::OnDisk).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
         assert_eq!(
@@ -178,9 +227,9 @@ mod tests {
     fn old_file_is_intact_when_the_new_one_cannot_be_written() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("record.json");
-        replace(&path, b"old", Durability::OnDisk).unwrap();
+        replace(&Disk, &path, b"old", Durability::OnDisk).unwrap();
         fs::create_dir(dir.path().join("record.new")).unwrap(); // in the way
-        assert!(replace(&path, b"new", Durability::OnDisk).is_err());
+        assert!(replace(&Disk, &path, b"new", Durability::OnDisk).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
     }
 }

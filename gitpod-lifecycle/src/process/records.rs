@@ -1,15 +1,18 @@
 //! Records as files.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fs, io};
 
 use async_trait::async_trait;
 use gitpod_routing::InstanceId;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
-use super::private_file::{self, Durability, is_full, make_dir, remove, replace};
+use super::disk::{Disk, Files};
+use super::private_file::{
+    Durability, is_full, make_dir_on_disk, remove_on_disk, remove_unfinished, replace,
+};
 use crate::change::Changes;
 use crate::memory::MemoryRecords;
 use crate::records::{Listing, Record, RecordError, Records};
@@ -19,9 +22,11 @@ use crate::status::Status;
 /// [`Records`] in the file `record.json` of each instance's directory, of mode 0600.
 ///
 /// All files are read once; from then on they belong to this value, and are only
-/// written. A record is on the disk before anybody is told of it. Cloning shares it.
+/// written. A record is on the disk, where it survives a power failure, before anybody is
+/// told of it. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct FileRecords {
+    files: Arc<dyn Files>,
     dir: Arc<Path>,
     known: MemoryRecords,
     /// Why some files could not be read, as text.
@@ -42,16 +47,21 @@ impl FileRecords {
     /// If the directory cannot be made or read. Files that are no records are no
     /// error: [`Records::list`] tells of them, and they are left as they are.
     pub async fn open(dir: impl Into<PathBuf>) -> Result<Self, RecordError> {
-        let dir: Arc<Path> = dir.into().into();
+        Self::open_on(Arc::new(Disk), dir.into()).await
+    }
+
+    async fn open_on(files: Arc<dyn Files>, dir: PathBuf) -> Result<Self, RecordError> {
+        let dir: Arc<Path> = dir.into();
         let read = spawn_blocking({
-            let dir = Arc::clone(&dir);
-            move || read_all(&dir)
+            let (files, dir) = (Arc::clone(&files), Arc::clone(&dir));
+            move || read_all(&*files, &dir)
         })
         .await;
         let (records, broken) = read
             .map_err(|why| RecordError::unavailable("read all records", why))?
             .map_err(|why| RecordError::unavailable("read all records", why))?;
         Ok(Self {
+            files,
             dir,
             known: MemoryRecords::holding(records),
             broken: Arc::new(broken),
@@ -69,9 +79,13 @@ impl FileRecords {
         let path = self.path(&id);
         let text = serde_json::to_vec_pretty(&record)
             .map_err(|why| RecordError::unavailable("write a record", why))?;
+        let files = Arc::clone(&self.files);
+        let is_first = record.version == 1;
         let written = spawn_blocking(move || {
-            path.parent().map_or(Ok(()), make_dir)?;
-            replace(&path, &text, Durability::OnDisk)
+            if let Some(dir) = path.parent().filter(|_| is_first) {
+                make_dir_on_disk(&*files, dir)?;
+            }
+            replace(&*files, &path, &text, Durability::OnDisk)
         });
         match written.await {
             Ok(Ok(())) => {
@@ -95,7 +109,7 @@ impl Records for FileRecords {
         finish(async move {
             let _writing = this.writing.lock().await;
             let id = spec.instance.clone();
-            if this.known.find(&id).is_some() || this.path(&id).exists() {
+            if this.known.find(&id).is_some() || this.files.exists(&this.path(&id)) {
                 return Err(RecordError::Exists(id));
             }
             this.write(Record::first(spec, status)).await
@@ -123,7 +137,8 @@ impl Records for FileRecords {
             let _writing = this.writing.lock().await;
             let path = this.path(&id);
             let what = format!("remove {}", path.display());
-            spawn_blocking(move || forget(&path))
+            let files = Arc::clone(&this.files);
+            spawn_blocking(move || remove_on_disk(&*files, &path))
                 .await
                 .map_err(|why| RecordError::unavailable(what.clone(), why))?
                 .map_err(|why| RecordError::unavailable(what, why))?;
@@ -160,29 +175,15 @@ async fn finish<T: Send + 'static>(
     done.unwrap_or_else(|why| Err(RecordError::unavailable("write a record", why)))
 }
 
-fn forget(path: &Path) -> io::Result<()> {
-    remove(path)?;
-    let Some(dir) = path.parent() else {
-        return Ok(());
-    };
-    // What else is there belongs to others; the last one removes the directory.
-    match fs::remove_dir(dir) {
-        Ok(()) => Ok(()),
-        Err(_) if dir.exists() => fs::File::open(dir)?.sync_all(),
-        Err(_) => Ok(()),
-    }
-}
-
 type Broken = Vec<(String, String)>;
 
-fn read_all(dir: &Path) -> io::Result<(Vec<Record>, Broken)> {
-    make_dir(dir)?;
+fn read_all(files: &dyn Files, dir: &Path) -> io::Result<(Vec<Record>, Broken)> {
+    make_dir_on_disk(files, dir)?;
     let (mut records, mut broken) = (Vec::new(), Vec::new());
-    for entry in fs::read_dir(dir)? {
-        let dir = entry?.path();
-        private_file::remove_unfinished(&dir)?;
+    for dir in files.list(dir)? {
+        remove_unfinished(files, &dir)?;
         let path = dir.join(RECORD);
-        match read(&path) {
+        match read(files, &path) {
             Ok(Some(record)) => records.push(record),
             Ok(None) => {} // an instance that is being made or removed
             Err(problem) => broken.push((path.display().to_string(), problem)),
@@ -191,8 +192,8 @@ fn read_all(dir: &Path) -> io::Result<(Vec<Record>, Broken)> {
     Ok((records, broken))
 }
 
-fn read(path: &Path) -> Result<Option<Record>, String> {
-    let text = match private_file::read(path) {
+fn read(files: &dyn Files, path: &Path) -> Result<Option<Record>, String> {
+    let text = match files.read(path) {
         Ok(text) => text,
         Err(why)
             if matches!(
@@ -214,3 +215,7 @@ fn read(path: &Path) -> Result<Option<Record>, String> {
         false => Err(format!("it belongs to instance {}", record.spec.instance)),
     }
 }
+
+#[cfg(test)]
+#[path = "records/power_failure.rs"]
+mod power_failure;

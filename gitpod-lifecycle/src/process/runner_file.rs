@@ -7,6 +7,7 @@ use std::{fs, io};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::disk::Disk;
 use super::limits::Enforcement;
 use super::network::Network;
 use super::private_file::{self, Durability, replace};
@@ -104,7 +105,7 @@ impl RunnerFile {
     /// Remembers it in `dir`.
     pub(crate) fn store(&self, dir: &Path) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
-        replace(&dir.join(NAME), &text, Durability::UntilReboot)
+        replace(&Disk, &dir.join(NAME), &text, Durability::UntilReboot)
     }
 
     pub(crate) fn path(dir: &Path) -> PathBuf {

@@ -10,6 +10,7 @@ use std::process::{ChildStdin, Command, Stdio};
 use rustix::fs::OFlags;
 
 use super::cgroup::Cgroup;
+use super::disk::Disk;
 use super::environment::{inherited, of_workspace};
 use super::limits::Enforcement;
 use super::network::Network;
@@ -65,7 +66,7 @@ fn write_config(file: &SupervisorFile, dir: &Path) -> io::Result<PathBuf> {
     }
     let config = dir.join("supervisor.json");
     let text = serde_json::to_vec_pretty(file).map_err(io::Error::other)?;
-    replace(&config, &text, Durability::UntilReboot)?;
+    replace(&Disk, &config, &text, Durability::UntilReboot)?;
     Ok(config)
 }
 

@@ -39,6 +39,9 @@ impl Removal {
         let mut begun = Vec::new();
         for entry in entries {
             let path = entry?.path();
+            if path.extension().is_some_and(|it| it == "new") {
+                fs::remove_file(&path)?; // a note that was not finished when that was killed
+            }
             let is_note = path.extension().is_some_and(|it| it == EXTENSION);
             let named = path
                 .file_stem()
@@ -86,10 +89,13 @@ mod tests {
 
         Removal::of(&id, &layout).begin().unwrap();
         fs::create_dir(layout.workspaces().join(id.as_str())).unwrap();
+        let unfinished = layout.workspaces().join("grey-wolf-ns35kd21.new");
+        fs::write(&unfinished, "").unwrap();
         let mut found = Removal::all(&layout).unwrap();
         assert_eq!(found.len(), 1);
         let found = found.remove(0);
         assert_eq!(*found.workspace(), id);
+        assert!(!unfinished.exists());
 
         found.end().unwrap();
         assert!(Removal::all(&layout).unwrap().is_empty());
