@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::budget::Budget;
 use super::config::methods;
 use super::count::Place;
-use super::lanes::Lanes;
+use super::link::Link;
 use super::metrics::{self, Connected};
 use super::opening::{Asked, Opening};
 use super::session::{Login, Session};
@@ -265,7 +265,7 @@ impl Handler for ClientSide {
         }
         let login = self.session.login();
         if login.is_some_and(|login| login.proof.is_running()) {
-            Lanes::open_first(&self.session).await;
+            Link::open(&self.session).await;
         }
         Ok(())
     }
@@ -316,6 +316,31 @@ impl Handler for ClientSide {
         _: &mut server::Session,
     ) -> Result<(), Self::Error> {
         self.programs.remove(&channel);
+        Ok(())
+    }
+
+    fn adjust_window(&mut self, channel: ChannelId, target: u32) -> u32 {
+        self.session.flow.next_target(channel, target)
+    }
+
+    async fn data(
+        &mut self,
+        channel: ChannelId,
+        data: &[u8],
+        _: &mut server::Session,
+    ) -> Result<(), Self::Error> {
+        self.session.flow.slow_down(channel, data.len()).await;
+        Ok(())
+    }
+
+    async fn extended_data(
+        &mut self,
+        channel: ChannelId,
+        _: u32,
+        data: &[u8],
+        _: &mut server::Session,
+    ) -> Result<(), Self::Error> {
+        self.session.flow.slow_down(channel, data.len()).await;
         Ok(())
     }
 
@@ -419,7 +444,7 @@ impl Handler for ClientSide {
         }
         let session = &self.session;
         let asked = async {
-            let lane = Lanes::listening(session).await.ok()?;
+            let lane = Link::lane(session).await.ok()?;
             lane.handle.tcpip_forward(address, *port).await.ok()
         };
         let Ok(Some(chosen)) = timeout(PATIENCE, asked).await else {
@@ -444,7 +469,7 @@ impl Handler for ClientSide {
         }
         session.forwards.listens_no_longer(port);
         let asked = async {
-            let lane = Lanes::listening(session).await.ok()?;
+            let lane = Link::lane(session).await.ok()?;
             lane.handle.cancel_tcpip_forward(address, port).await.ok()
         };
         Ok(matches!(timeout(PATIENCE, asked).await, Ok(Some(()))))
@@ -460,7 +485,7 @@ impl Handler for ClientSide {
             return Ok(false);
         }
         let asked = async {
-            let lane = Lanes::listening(session).await.ok()?;
+            let lane = Link::lane(session).await.ok()?;
             lane.handle.streamlocal_forward(path).await.ok()
         };
         let granted = matches!(timeout(PATIENCE, asked).await, Ok(Some(())));
@@ -481,7 +506,7 @@ impl Handler for ClientSide {
         }
         session.forwards.listens_no_longer_at(path);
         let asked = async {
-            let lane = Lanes::listening(session).await.ok()?;
+            let lane = Link::lane(session).await.ok()?;
             lane.handle.cancel_streamlocal_forward(path).await.ok()
         };
         Ok(matches!(timeout(PATIENCE, asked).await, Ok(Some(()))))

@@ -7,6 +7,7 @@ use std::time::Duration;
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use russh::{MethodKind, MethodSet, Preferred, SshId, cipher, client, kex, mac, server};
 
+use super::flow::WINDOW;
 use crate::limits::SshLimits;
 use crate::private_key::PrivateKey;
 
@@ -119,11 +120,9 @@ const SIGNATURES: &[Algorithm] = &[
     },
 ];
 
-/// Bytes under way in a channel, as OpenSSH has them.
-const WINDOW: u32 = 2 * 1024 * 1024;
 /// Payload of the largest packet, as everybody has it.
 const PACKET: u32 = 32 * 1024;
-/// Packets of a channel that wait to be sent on: with the largest, 512 KiB.
+/// Packets of a channel that the library holds for us, who take them at once.
 const CHANNEL_MESSAGES: usize = 16;
 /// Packets of all channels that wait to be encrypted.
 const EVENTS: usize = 16;

@@ -17,7 +17,7 @@ use super::budget::Budget;
 use super::client_side::ClientSide;
 use super::config;
 use super::count::{Full, Places, source_of};
-use super::lanes::write_patience;
+use super::link::write_patience;
 use super::metrics;
 use super::session::{Phase, Session, Shared};
 use super::stream::Guarded;
@@ -212,6 +212,7 @@ impl Gateway {
             Err(_) => metrics::refused("login_grace"),
         }
         session.switch.cut();
+        session.link.close().await;
     }
 }
 

@@ -7,7 +7,7 @@ use russh::{Channel, ChannelOpenFailure, client};
 use tokio::sync::mpsc;
 
 use super::explain::{explain, why_not};
-use super::lanes::{Lane, Lanes};
+use super::link::{Lane, Link};
 use super::pipe::pipe;
 use super::session::{OpenChannel, Session};
 use super::workspace_side::reason_of;
@@ -67,8 +67,8 @@ impl Asked {
         match Self::twin(&session, &opening).await {
             Ok((lane, twin)) => {
                 self.reply.accept().await;
+                let twin = (twin, Arc::clone(&lane.flow));
                 pipe(&session, self.channel, twin, self.replies).await;
-                session.lanes.give_back(lane).await;
             }
             Err(Refused::Channel(reason)) => self.reply.reject(reason).await,
             Err(Refused::Session(text)) => match opening {
@@ -88,7 +88,7 @@ impl Asked {
         if let Some(text) = why_not(session) {
             return Err(Refused::Session(text));
         }
-        let lane = Lanes::take(session).await;
+        let lane = Link::lane(session).await;
         let lane =
             lane.map_err(|why| Refused::Session(super::explain::unreachable(session, &why)))?;
         let twin = opening.open(&lane).await;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client, server};
 use tokio::sync::mpsc;
 
+use super::flow::Flow;
 use super::session::{Phase, Session};
 use super::waiting::Waiting;
 use crate::policy::ChannelAsk;
@@ -15,7 +16,7 @@ use crate::policy::ChannelAsk;
 pub(crate) async fn pipe(
     session: &Arc<Session>,
     client: Channel<server::Msg>,
-    workspace: Channel<client::Msg>,
+    (workspace, workspace_flow): (Channel<client::Msg>, Arc<Flow>),
     replies: Option<mpsc::UnboundedSender<bool>>,
 ) {
     let (from_client, to_client) = client.split();
@@ -24,6 +25,7 @@ pub(crate) async fn pipe(
         session,
         to_client,
         to_workspace,
+        workspace_flow,
         replies,
         awaited: AtomicUsize::new(0),
         has_terminal: AtomicUsize::new(0),
@@ -43,6 +45,7 @@ struct Ends<'a> {
     session: &'a Arc<Session>,
     to_client: ChannelWriteHalf<server::Msg>,
     to_workspace: ChannelWriteHalf<client::Msg>,
+    workspace_flow: Arc<Flow>,
     /// Where the answers to requests are waited for, in the order of requests.
     replies: Option<mpsc::UnboundedSender<bool>>,
     /// Requests that the workspace has not answered. It may not answer others.
@@ -54,7 +57,8 @@ impl Ends<'_> {
     /// Until the client closes its channel, or is gone.
     async fn upwards(&self, mut from_client: ChannelReadHalf) {
         let mut program = Program::NotYet;
-        let mut waiting = Waiting::default();
+        let flow = Arc::clone(&self.session.flow);
+        let mut waiting = Waiting::new(flow, self.to_client.id());
         while let Some(message) = waiting.next(&mut from_client).await {
             if matches!(message, ChannelMsg::Close) {
                 return;
@@ -167,28 +171,35 @@ impl Ends<'_> {
 
     /// Until the workspace closes its channel, or is gone.
     async fn downwards(&self, mut from_workspace: ChannelReadHalf) {
-        while let Some(message) = from_workspace.wait().await {
-            let sent = match message {
-                ChannelMsg::Data { data } => {
-                    self.session.traffic.went_down(data.len());
-                    self.to_client.data_bytes(data).await
-                }
-                ChannelMsg::ExtendedData { data, ext } => {
-                    self.session.traffic.went_down(data.len());
-                    self.to_client.extended_data_bytes(ext, data).await
-                }
-                ChannelMsg::Eof => self.to_client.eof().await,
-                ChannelMsg::ExitStatus { exit_status } => {
-                    self.to_client.exit_status(exit_status).await
-                }
-                ChannelMsg::Success => self.answered(true),
-                ChannelMsg::Failure => self.answered(false),
-                ChannelMsg::Close => return,
-                other => self.tell_client(other).await,
-            };
-            if sent.is_err() {
+        let flow = Arc::clone(&self.workspace_flow);
+        let mut waiting = Waiting::new(flow, self.to_workspace.id());
+        while let Some(message) = waiting.next(&mut from_workspace).await {
+            if matches!(message, ChannelMsg::Close) {
                 return;
             }
+            let sending = self.send_down(message);
+            let sent = waiting.meanwhile(sending, &mut from_workspace, self.session);
+            if !matches!(sent.await, Ok(Ok(()))) {
+                return;
+            }
+        }
+    }
+
+    async fn send_down(&self, message: ChannelMsg) -> Sent {
+        match message {
+            ChannelMsg::Data { data } => {
+                self.session.traffic.went_down(data.len());
+                self.to_client.data_bytes(data).await
+            }
+            ChannelMsg::ExtendedData { data, ext } => {
+                self.session.traffic.went_down(data.len());
+                self.to_client.extended_data_bytes(ext, data).await
+            }
+            ChannelMsg::Eof => self.to_client.eof().await,
+            ChannelMsg::ExitStatus { exit_status } => self.to_client.exit_status(exit_status).await,
+            ChannelMsg::Success => self.answered(true),
+            ChannelMsg::Failure => self.answered(false),
+            other => self.tell_client(other).await,
         }
     }
 

@@ -10,8 +10,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::count::{Place, Places};
+use super::flow::Flow;
 use super::forwards::Forwards;
-use super::lanes::Lanes;
+use super::link::Link;
 use super::metrics::Connected;
 use super::switch::Switch;
 use crate::authenticate::{Authenticate, Authenticated};
@@ -56,7 +57,9 @@ pub(crate) struct Session {
     pub(crate) peer: SocketAddr,
     pub(crate) switch: Switch,
     pub(crate) phase: watch::Receiver<Phase>,
-    pub(crate) lanes: Lanes,
+    pub(crate) link: Link,
+    /// Of what the client sends.
+    pub(crate) flow: Arc<Flow>,
     pub(crate) forwards: Forwards,
     pub(crate) traffic: Traffic,
     login: OnceLock<Login>,
@@ -87,7 +90,8 @@ impl Session {
             peer,
             switch,
             phase,
-            lanes: Lanes::new(),
+            link: Link::new(),
+            flow: Arc::default(),
             forwards: Forwards::new(),
             traffic: Traffic::default(),
             login: OnceLock::new(),

@@ -64,17 +64,15 @@ impl<S> Guarded<S> {
 }
 
 impl<S: AsyncRead + Unpin> Guarded<S> {
+    /// Reads what there is behind what was read before.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A read that filled the buffer asks for a larger one.
-        if self.buffer.len() < SMALL || self.unread.end == self.buffer.len() {
-            let size = if self.buffer.is_empty() { SMALL } else { LARGE };
-            self.buffer.resize(size, 0);
-        }
-        let mut into = ReadBuf::new(&mut self.buffer);
+        self.make_room();
+        let room = self.buffer.get_mut(self.unread.end..);
+        let mut into = ReadBuf::new(room.unwrap_or_default());
         let polled = Pin::new(&mut self.inner).poll_read(cx, &mut into);
         let filled = into.filled().len();
-        self.unread = 0..filled;
-        if polled.is_pending() {
+        self.unread.end += filled;
+        if polled.is_pending() && self.unread.is_empty() {
             // Idle connections keep no buffer.
             self.buffer = Vec::new();
         }
@@ -82,6 +80,33 @@ impl<S: AsyncRead + Unpin> Guarded<S> {
         match self.budget.spend(filled) {
             true => Poll::Ready(Ok(())),
             false => Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into())),
+        }
+    }
+
+    /// A read that filled the buffer is followed by one into a larger one.
+    fn make_room(&mut self) {
+        let full = self.unread.end == self.buffer.len();
+        let size = if self.buffer.is_empty() { SMALL } else { LARGE };
+        if self.unread.is_empty() {
+            self.unread = 0..0;
+            if full && self.buffer.len() != size {
+                self.buffer = vec![0; size];
+            }
+        } else if full {
+            self.buffer.resize(self.unread.end + LARGE, 0);
+        }
+    }
+
+    /// Takes what the other side sends while it does not take what we send. It may be
+    /// as single-minded as we are, and wait with its reading until it has written.
+    fn read_ahead(&mut self, cx: &mut Context<'_>) {
+        while self.unread.len() < AHEAD {
+            let before = self.unread.end;
+            // Whatever is wrong, or the end, the next read finds it.
+            let read = matches!(self.poll_fill(cx), Poll::Ready(Ok(())));
+            if !read || self.unread.end == before {
+                return;
+            }
         }
     }
 }
@@ -107,7 +132,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -118,6 +143,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
             this.stalled = None;
             return Poll::Ready(written);
         }
+        this.read_ahead(cx);
         let patience = this.write_patience;
         let stalled = this
             .stalled
@@ -145,3 +171,5 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 const SMALL: usize = 4 * 1024;
 /// What a busy one reads at once: three of the largest usual packets.
 const LARGE: usize = 128 * 1024;
+/// What is read at most while a write waits: some windows.
+const AHEAD: usize = 8 * 1024 * 1024;

@@ -1,25 +1,27 @@
-//! What clients sent faster than the workspace takes it.
+//! What one side sent faster than the other takes it.
 
 use std::collections::VecDeque;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use russh::{ChannelMsg, ChannelReadHalf};
+use russh::{ChannelId, ChannelMsg, ChannelReadHalf};
 use tokio::time::{Instant, sleep_until};
 
+use super::flow::{Flow, Held};
 use super::session::Session;
 
-/// Messages of one channel that wait for the workspace.
+/// Messages of one channel in one direction, which wait to be sent on.
 ///
-/// The library takes the client's next packet only when a channel has room for the last
-/// one. A program that does not read what it is sent would thus halt everything else in
-/// the connection. So a channel that is full, and of which nothing was taken for
-/// [`PATIENCE`], is closed if there are others. While it is alone it may wait for ever.
-#[derive(Debug, Default)]
+/// They are taken from the library at once, so that it never waits for one channel, and
+/// counted, so that their sender is. A sender that goes on nevertheless fills
+/// [`MOST`], after which its whole connection waits; where that has others in it, the
+/// channel is closed after [`PATIENCE`].
+#[derive(Debug)]
 pub(crate) struct Waiting {
     messages: VecDeque<ChannelMsg>,
-    bytes: usize,
-    /// The client has said its last.
+    held: Held,
+    /// Its sender has said the last.
     ended: bool,
 }
 
@@ -28,23 +30,32 @@ pub(crate) struct Waiting {
 pub(crate) struct Stuck;
 
 impl Waiting {
-    /// What to send next.
-    pub(crate) async fn next(&mut self, from_client: &mut ChannelReadHalf) -> Option<ChannelMsg> {
-        match self.messages.pop_front() {
-            Some(message) => {
-                self.bytes = self.bytes.saturating_sub(size_of(&message));
-                Some(message)
-            }
-            None if self.ended => None,
-            None => from_client.wait().await,
+    pub(crate) const fn new(flow: Arc<Flow>, channel: ChannelId) -> Self {
+        Self {
+            messages: VecDeque::new(),
+            held: Held::new(flow, channel),
+            ended: false,
         }
     }
 
-    /// Runs `sending`, and takes what comes meanwhile, as far as there is room.
+    /// What to send next.
+    pub(crate) async fn next(&mut self, from: &mut ChannelReadHalf) -> Option<ChannelMsg> {
+        match self.messages.pop_front() {
+            Some(message) => {
+                let rest = self.held.bytes().saturating_sub(size_of(&message));
+                self.held.set(rest);
+                Some(message)
+            }
+            None if self.ended => None,
+            None => from.wait().await,
+        }
+    }
+
+    /// Runs `sending`, and takes what comes meanwhile.
     pub(crate) async fn meanwhile<T>(
         &mut self,
         sending: impl Future<Output = T>,
-        from_client: &mut ChannelReadHalf,
+        from: &mut ChannelReadHalf,
         session: &Session,
     ) -> Result<T, Stuck> {
         let mut sending = pin!(sending);
@@ -53,15 +64,15 @@ impl Waiting {
             tokio::select! {
                 biased;
                 sent = &mut sending => return Ok(sent),
-                message = from_client.wait(), if !self.ended && self.bytes < ROOM => match message {
+                message = from.wait(), if !self.ended && self.held.bytes() < MOST => match message {
                     Some(message) => {
-                        self.bytes += size_of(&message);
+                        self.held.set(self.held.bytes() + size_of(&message));
                         self.messages.push_back(message);
                     }
                     None => self.ended = true,
                 },
                 () = sleep_until(look) => {
-                    if self.bytes >= ROOM && session.traffic.has_several_channels() {
+                    if self.held.bytes() >= MOST && session.traffic.has_several_channels() {
                         return Err(Stuck);
                     }
                     look = Instant::now() + PATIENCE;
@@ -73,14 +84,14 @@ impl Waiting {
 
 fn size_of(message: &ChannelMsg) -> usize {
     match message {
-        ChannelMsg::Data { data } | ChannelMsg::ExtendedData { data, .. } => data.len(),
+        ChannelMsg::Data { data } | ChannelMsg::ExtendedData { data, .. } => data.len() + OTHERS,
         _ => OTHERS,
     }
 }
 
 /// How long a channel may halt others.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes that may wait: some packets, as much as waits in the library.
-const ROOM: usize = 512 * 1024;
-/// What a message without data counts.
-const OTHERS: usize = 64;
+/// Bytes that wait at most: far more than any window.
+const MOST: usize = 8 * 1024 * 1024;
+/// What a message is counted beside its data.
+const OTHERS: usize = 128;

@@ -4,8 +4,9 @@ use std::sync::{Arc, Weak};
 
 use russh::client::{ChannelOpenHandle, Handler, Msg};
 use russh::keys::PublicKeyOrCertificate;
-use russh::{Channel, ChannelOpenFailure, client};
+use russh::{Channel, ChannelId, ChannelOpenFailure, client};
 
+use super::flow::Flow;
 use super::pipe::pipe;
 use super::session::Session;
 use crate::upstream_login::HostKey;
@@ -16,13 +17,16 @@ pub(crate) struct WorkspaceSide {
     /// Weak: the session holds the connection that holds this.
     session: Weak<Session>,
     host_key: HostKey,
+    /// Of what the workspace sends.
+    flow: Arc<Flow>,
 }
 
 impl WorkspaceSide {
-    pub(crate) fn new(session: &Arc<Session>, host_key: HostKey) -> Self {
+    pub(crate) fn new(session: &Arc<Session>, host_key: HostKey, flow: &Arc<Flow>) -> Self {
         Self {
             session: Arc::downgrade(session),
             host_key,
+            flow: Arc::clone(flow),
         }
     }
 
@@ -40,13 +44,14 @@ impl WorkspaceSide {
             return reply.reject(ChannelOpenFailure::ResourceShortage).await;
         };
         // The server that calls us must go on while the client is asked.
+        let flow = Arc::clone(&self.flow);
         session.spawn(async move {
             let session = place.session();
             let Some(login) = session.login() else { return };
             match towards.open(&login.client).await {
                 Ok(of_client) => {
                     reply.accept().await;
-                    pipe(session, of_client, channel, None).await;
+                    pipe(session, of_client, (channel, flow), None).await;
                 }
                 Err(why) => reply.reject(why).await,
             }
@@ -69,6 +74,31 @@ impl Handler for WorkspaceSide {
             PublicKeyOrCertificate::Certificate(_) => None,
         };
         Ok(blob.is_some_and(|blob| expected.matches(&blob)))
+    }
+
+    fn adjust_window(&mut self, channel: ChannelId, target: u32) -> u32 {
+        self.flow.next_target(channel, target)
+    }
+
+    async fn data(
+        &mut self,
+        channel: ChannelId,
+        data: &[u8],
+        _: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        self.flow.slow_down(channel, data.len()).await;
+        Ok(())
+    }
+
+    async fn extended_data(
+        &mut self,
+        channel: ChannelId,
+        _: u32,
+        data: &[u8],
+        _: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        self.flow.slow_down(channel, data.len()).await;
+        Ok(())
     }
 
     async fn server_channel_open_forwarded_tcpip(

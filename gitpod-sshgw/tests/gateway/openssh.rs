@@ -307,22 +307,38 @@ async fn a_client_without_keys_logs_in_with_the_owner_s_token() {
     assert_eq!(ran.stdout, "by name\n", "{ran:?}");
 }
 
-#[tokio::test]
-async fn attack_45_keys_are_exchanged_anew_under_load_from_either_side() {
-    let mut limits = SshLimits::default();
-    limits.rekey_bytes = 1 << 20;
+/// Sends 8 MB to a program that says all of it twice, and compares.
+async fn to_and_fro(limits: SshLimits, options: &[&str]) {
     let often = served_with(limits, |gateway| gateway).await;
     let command = "cat | tee /dev/stderr; exit 4";
-    let mut ssh = often.ssh(&["-o", "RekeyLimit=1M"]);
+    let mut ssh = often.ssh(options);
     let mut ssh = ssh.arg(command).stdin(Stdio::piped()).spawn().unwrap();
     let much: Vec<u8> = (0..8_000_000_u32).map(|n| (n >> 7) as u8).collect();
     let (mut input, sent) = (ssh.stdin.take().unwrap(), much.clone());
     let writing = tokio::spawn(async move { input.write_all(&sent).await });
-    let output = ssh.wait_with_output().await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(40), ssh.wait_with_output()).await;
+    let output = ended.expect("it goes on").unwrap();
     writing.await.unwrap().unwrap();
     assert!(
         output.stdout == much && output.stderr == much,
         "bytes differ"
     );
     assert_eq!(output.status.code(), Some(4));
+}
+
+#[tokio::test]
+async fn attack_45_much_goes_to_and_fro() {
+    to_and_fro(SshLimits::default(), &[]).await;
+}
+
+#[tokio::test]
+async fn attack_45_the_client_exchanges_keys_anew_under_load() {
+    to_and_fro(SshLimits::default(), &["-o", "RekeyLimit=1M"]).await;
+}
+
+#[tokio::test]
+async fn attack_45_the_gateway_exchanges_keys_anew_under_load() {
+    let mut limits = SshLimits::default();
+    limits.rekey_bytes = 1 << 20;
+    to_and_fro(limits, &[]).await;
 }

@@ -1,14 +1,15 @@
-//! Connections to the workspace's SSH server.
+//! The connection to the workspace's SSH server.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use russh::client;
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg};
-use tokio::sync::{Mutex, OnceCell, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
 use super::budget::Budget;
+use super::flow::Flow;
 use super::metrics;
 use super::session::Session;
 use super::stream::Guarded;
@@ -17,77 +18,62 @@ use super::workspace_side::WorkspaceSide;
 use crate::upstream::UpstreamError;
 use crate::upstream_login::{UpstreamCredential, UpstreamLogin};
 
-/// The connections of one session to its workspace, each with one channel at a time.
+/// The one connection of a session to its workspace.
 ///
-/// The first is opened when somebody was let in, and is the only one of most sessions.
-/// While a second channel is open there is a second connection: russh holds back a
-/// whole connection where a channel's reader is slow, and so a terminal that was
-/// halted would halt all others. A connection whose channel has ended is used again.
+/// It is opened when somebody was let in, and again if it was lost when a channel is
+/// asked for.
 #[derive(Debug)]
-pub(crate) struct Lanes {
-    free: Arc<Mutex<Free>>,
-    /// Where the workspace listens for the client. It stays as long as the session.
-    listening: OnceCell<Arc<Lane>>,
+pub(crate) struct Link {
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Free {
-    lanes: Vec<Arc<Lane>>,
+struct State {
+    lane: Option<Arc<Lane>>,
     /// Why the first connection failed, for the first who wants to use it.
     failure: Option<UpstreamError>,
 }
 
-impl Lanes {
+impl Link {
     pub(crate) fn new() -> Self {
         Self {
-            free: Arc::default(),
-            listening: OnceCell::new(),
+            state: Arc::default(),
         }
     }
 
-    /// Opens the first connection, before anybody needs it. Who comes meanwhile waits.
-    pub(crate) async fn open_first(session: &Arc<Session>) {
-        let free = Arc::clone(&session.lanes.free).lock_owned().await;
+    /// Opens the connection, before anybody needs it. Who comes meanwhile waits.
+    pub(crate) async fn open(session: &Arc<Session>) {
+        let state = Arc::clone(&session.link.state).lock_owned().await;
         let opening = Arc::clone(session);
-        session.spawn(async move { fill(&opening, free).await });
+        session.spawn(async move { fill(&opening, state).await });
     }
 
-    /// A connection for one channel.
-    pub(crate) async fn take(session: &Arc<Session>) -> Result<Arc<Lane>, UpstreamError> {
-        {
-            let mut free = session.lanes.free.lock().await;
-            if let Some(failure) = free.failure.take() {
-                return Err(failure);
-            }
-            while let Some(lane) = free.lanes.pop() {
-                if !lane.handle.is_closed() {
-                    return Ok(lane);
-                }
-            }
+    /// The connection, for one more channel.
+    pub(crate) async fn lane(session: &Arc<Session>) -> Result<Arc<Lane>, UpstreamError> {
+        let mut state = session.link.state.lock().await;
+        if let Some(failure) = state.failure.take() {
+            return Err(failure);
         }
-        Lane::open(session).await.map(Arc::new)
-    }
-
-    /// The channel on `lane` has ended.
-    pub(crate) async fn give_back(&self, lane: Arc<Lane>) {
-        let mut free = self.free.lock().await;
-        if free.lanes.len() < KEPT && !lane.handle.is_closed() {
-            free.lanes.push(lane);
+        let open = state.lane.as_ref();
+        if let Some(lane) = open.filter(|lane| !lane.handle.is_closed()) {
+            return Ok(Arc::clone(lane));
         }
+        let lane = Arc::new(Lane::open(session).await?);
+        state.lane = Some(Arc::clone(&lane));
+        Ok(lane)
     }
 
-    /// The connection on which the workspace listens for the client.
-    pub(crate) async fn listening(session: &Arc<Session>) -> Result<&Arc<Lane>, UpstreamError> {
-        let cell = &session.lanes.listening;
-        cell.get_or_try_init(|| Self::take(session)).await
+    /// Closes it.
+    pub(crate) async fn close(&self) {
+        self.state.lock().await.lane = None;
     }
 }
 
-async fn fill(session: &Arc<Session>, mut free: OwnedMutexGuard<Free>) {
+async fn fill(session: &Arc<Session>, mut state: OwnedMutexGuard<State>) {
     match Lane::open(session).await {
         Ok(lane) => {
             metrics::succeeded();
-            free.lanes.push(Arc::new(lane));
+            state.lane = Some(Arc::new(lane));
         }
         Err(why) => {
             metrics::failed(why.code());
@@ -95,7 +81,7 @@ async fn fill(session: &Arc<Session>, mut free: OwnedMutexGuard<Free>) {
                 why = &why as &dyn std::error::Error,
                 "workspace not reached"
             );
-            free.failure = Some(why);
+            state.failure = Some(why);
         }
     }
 }
@@ -103,26 +89,33 @@ async fn fill(session: &Arc<Session>, mut free: OwnedMutexGuard<Free>) {
 /// One connection to the workspace.
 pub(crate) struct Lane {
     pub(crate) handle: client::Handle<WorkspaceSide>,
+    /// Of what the workspace sends.
+    pub(crate) flow: Arc<Flow>,
     switch: Switch,
 }
 
 impl Lane {
     async fn open(session: &Arc<Session>) -> Result<Self, UpstreamError> {
-        let switch = Switch::new();
+        let (switch, flow) = (Switch::new(), Arc::default());
         let limit = session.shared.limits.connect;
-        let opened = timeout(limit, Self::connect(session, &switch)).await;
+        let opened = timeout(limit, Self::connect(session, &switch, &flow)).await;
         let opened = opened.unwrap_or(Err(UpstreamError::TimedOut));
         if opened.is_err() {
             // What was begun must not go on without us.
             switch.cut();
         }
         let handle = opened?;
-        Ok(Self { handle, switch })
+        Ok(Self {
+            handle,
+            flow,
+            switch,
+        })
     }
 
     async fn connect(
         session: &Arc<Session>,
         switch: &Switch,
+        flow: &Arc<Flow>,
     ) -> Result<client::Handle<WorkspaceSide>, UpstreamError> {
         let shared = &session.shared;
         let to = session.login().ok_or(UpstreamError::Absent)?;
@@ -130,7 +123,7 @@ impl Lane {
         let limits = &shared.limits;
         let patience = write_patience(limits.keep_alive, limits.keep_alives_missed);
         let stream = Guarded::new(stream, switch.clone(), Budget::unlimited(), patience);
-        let side = WorkspaceSide::new(session, login.host_key.clone());
+        let side = WorkspaceSide::new(session, login.host_key.clone(), flow);
         let config = Arc::clone(&shared.of_workspaces);
         let handle = client::connect_stream(config, stream, side).await;
         let mut handle = handle.map_err(unreachable)?;
@@ -184,6 +177,3 @@ pub(crate) fn write_patience(keep_alive: Duration, missed: usize) -> Duration {
 fn unreachable(why: russh::Error) -> UpstreamError {
     UpstreamError::Unreachable(why.into())
 }
-
-/// Connections that are kept for later: enough that a row of short channels needs no login each.
-const KEPT: usize = 4;

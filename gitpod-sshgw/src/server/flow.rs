@@ -1,0 +1,131 @@
+//! How much may be sent to us before it was sent on.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use russh::ChannelId;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// What one side has sent in its channels, and the other did not take yet.
+///
+/// The library opens a channel's window again as soon as bytes arrive, up to a target
+/// that is one for all channels of a connection. If it waited for the reader instead,
+/// it would hold up the other channels, and even the reader's permission to be written
+/// to. So while a channel is full, the target is the least with which the sender comes
+/// back: the full channel is left with that, and is made to wait each time; others that
+/// come back are given more.
+#[derive(Debug, Default)]
+pub(crate) struct Flow {
+    full: Mutex<HashSet<ChannelId>>,
+    less: Notify,
+}
+
+impl Flow {
+    /// The next target, when the window of `channel` was just opened up to `target`.
+    pub(crate) fn next_target(&self, channel: ChannelId, target: u32) -> u32 {
+        let full = self.full();
+        match target {
+            _ if full.is_empty() => WINDOW,
+            LEAST if !full.contains(&channel) => GRANT,
+            _ => LEAST,
+        }
+    }
+
+    /// Makes a sender wait that has sent `bytes` to `channel`, if it is full.
+    pub(crate) async fn slow_down(&self, channel: ChannelId, bytes: usize) {
+        if bytes > LEAST as usize || !self.full().contains(&channel) {
+            return;
+        }
+        // Whichever comes first.
+        let _ = timeout(PAUSE, self.less.notified()).await;
+    }
+
+    fn full(&self) -> MutexGuard<'_, HashSet<ChannelId>> {
+        let full = self.full.lock();
+        full.unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// What waits in one channel.
+#[derive(Debug)]
+pub(crate) struct Held {
+    flow: Arc<Flow>,
+    channel: ChannelId,
+    bytes: usize,
+}
+
+impl Held {
+    pub(crate) const fn new(flow: Arc<Flow>, channel: ChannelId) -> Self {
+        Self {
+            flow,
+            channel,
+            bytes: 0,
+        }
+    }
+
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn set(&mut self, bytes: usize) {
+        let (was_full, is_full) = (self.bytes > ROOM, bytes > ROOM);
+        self.bytes = bytes;
+        match (was_full, is_full) {
+            (false, true) => drop(self.flow.full().insert(self.channel)),
+            (true, false) => {
+                self.flow.full().remove(&self.channel);
+                self.flow.less.notify_one();
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+/// Bytes under way in a channel, as OpenSSH has them.
+pub(crate) const WINDOW: u32 = 2 * 1024 * 1024;
+/// What waits in a channel that is not full.
+const ROOM: usize = 512 * 1024;
+/// With this a sender comes back. With one byte, the library would forget it.
+const LEAST: u32 = 2;
+/// What a channel that is not full is given then, or a full one that is faster.
+const GRANT: u32 = 256 * 1024;
+/// How long a full channel waits each time: it costs little, and is not felt.
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use russh::keys::ssh_encoding::Decode as _;
+
+    use super::*;
+
+    #[test]
+    fn a_full_channel_gets_the_least_and_others_go_on() {
+        let flow = Arc::new(Flow::default());
+        // There is no other way to an id without a connection.
+        let id = |number: u8| ChannelId::decode(&mut [0, 0, 0, number].as_slice()).unwrap();
+        let (slow, other) = (id(1), id(2));
+        let mut held = Held::new(Arc::clone(&flow), slow);
+        held.set(ROOM);
+        assert_eq!(flow.next_target(slow, WINDOW), WINDOW);
+        held.set(ROOM + 1);
+        for (channel, target, expected) in [
+            (slow, WINDOW, LEAST),
+            (slow, LEAST, LEAST),
+            (other, LEAST, GRANT),
+            (other, GRANT, LEAST),
+            (slow, GRANT, LEAST),
+        ] {
+            assert_eq!(flow.next_target(channel, target), expected);
+        }
+        drop(held);
+        assert_eq!(flow.next_target(slow, LEAST), WINDOW);
+    }
+}
