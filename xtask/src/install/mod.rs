@@ -32,7 +32,7 @@ const COMPILER_OF_FUZZING: Need = Need {
 };
 
 /// Nothing is listed that no test uses: databases come with the tests that need them.
-const NEEDS: [Need; 10] = [
+const NEEDS: [Need; 11] = [
     Need {
         purpose: "clones repositories",
         packages: &["git"],
