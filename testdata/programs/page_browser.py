@@ -6,6 +6,7 @@ Usage: python3 page_browser.py SCENARIO --gitpod PROGRAM --page URL --repository
 SCENARIO is one of
 
     life       from the first visit to the deletion, by clicking, with a visitor of a share
+    reconnect  prints `live`, and then waits for a break and what is new after it
     keyboard   the same without touching the mouse
     hostile    a workspace's own page attacks; nothing may come of it
     look       a screenshot of every state, in the sizes and colours people use
@@ -521,7 +522,27 @@ def show_everything(person):
     look("stopped", taller=200)
 
 
-SCENARIOS = {"life": life, "keyboard": keyboard, "hostile": hostile, "look": look}
+def reconnect(arguments, driver):
+    """Says `live` when the page is, and ends when it is again after a break, with what is new."""
+    with tempfile.TemporaryDirectory() as profile:
+        person = Person(arguments, driver, profile)
+        try:
+            person.browser.visit(person.gitpod("open")["url"])
+            person.sees("the page is live", "#state", "Live")
+            person.browser.run("window.same = true")
+            print("live", flush=True)
+            person.sees("the break is told", "#state", "Connection lost")
+            person.sees("the page is live again", "#state", "Live")
+            person.sees("it knows what is new", "article header .badge", "Running")
+            if not person.browser.run("return window.same"):
+                raise Failure("the page was loaded anew")
+        except Failure as why:
+            raise Failure(f"{why}\n{describe(person.browser, arguments.failure)}") from None
+        finally:
+            person.browser.close()
+
+
+SCENARIOS = {"life": life, "reconnect": reconnect, "keyboard": keyboard, "hostile": hostile, "look": look}
 
 
 def main():

@@ -159,7 +159,12 @@ pub(crate) struct UpArgs {
     /// Repository of a first workspace: a URL or a path.
     pub(crate) repo: Option<String>,
     /// Where to listen for HTTP; port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080",
+        overrides_with = "listen"
+    )]
     pub(crate) listen: SocketAddr,
     /// Where to listen for SSH; port 0 takes a free one, `off` does without.
     #[arg(

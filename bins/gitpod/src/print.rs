@@ -1,6 +1,7 @@
 //! What commands write on standard output and standard error.
 
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use anstream::StripStream;
 use serde::Serialize;
@@ -68,6 +69,21 @@ pub(crate) fn while_read(
 /// Writes a line for people on standard error. Failing to is no reason to stop.
 pub(crate) fn note(line: &str) {
     let _ = writeln!(StripStream::new(io::stderr()), "{line}");
+}
+
+/// After so long without a word a user wonders.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Does `work`, and says `line` if that takes longer than a moment.
+pub(crate) async fn patiently<T>(line: &str, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    match tokio::time::timeout(PATIENCE, &mut work).await {
+        Ok(done) => done,
+        Err(_) => {
+            note(line);
+            work.await
+        }
+    }
 }
 
 /// Tells on standard error what is wrong with the `.gitpod.yml` of a workspace.

@@ -100,14 +100,14 @@ export function updateCard(view, workspace) {
   const running = workspace.phase === 'running';
   if (before.phase !== workspace.phase) announce(`${workspace.id}: ${text}`);
   if (before.instance_id !== workspace.instance_id) view.logs.restart();
-  if (running || !live) view.step.textContent = '';
+  if (running || !live) view.stepped = false;
   view.workspace = workspace;
   say(view.phase, !live && workspace.failure ? 'Failed' : text);
   set(view.phase, 'data-tone', !live && workspace.failure ? 'bad' : tone);
   showRepository(view, workspace);
   showLife(view);
   show(view.progress, STARTING.includes(workspace.phase));
-  if (!view.step.textContent) { view.bar.removeAttribute('value'); say(view.step, `${text} …`); }
+  if (!view.stepped) { view.bar.removeAttribute('value'); say(view.step, `${text} …`); }
   view.failure.replaceChildren(element('p', {}, element('strong', {}, 'It failed: '), workspace.failure));
   show(view.failure, workspace.failure !== '');
   showConfig(view, workspace);
@@ -155,6 +155,7 @@ export function showLife(view) {
 
 export function showProgress(view, { instance_id, step, percent }) {
   if (view.workspace.instance_id !== instance_id) return;
+  view.stepped = true;
   say(view.step, percent === null || percent === undefined ? step : `${step}: ${percent} %`);
   if (percent === null || percent === undefined) view.bar.removeAttribute('value'); else view.bar.value = percent;
 }

@@ -11,11 +11,13 @@ pub(crate) async fn delete(args: DeleteArgs) -> Result<(), Failure> {
     let request = DeleteRequest {
         workspace_id: args.id.clone(),
     };
-    connect(&args.state)
-        .await?
-        .delete(request)
-        .await
-        .map_err(|why| failure("cannot delete the workspace", &why))?;
+    let mut up = connect(&args.state).await?;
+    print::patiently(
+        "its processes are ending, then its files go",
+        up.delete(request),
+    )
+    .await
+    .map_err(|why| failure("cannot delete the workspace", &why))?;
     print::note(&format!("{} is deleted", args.id));
     Ok(())
 }

@@ -1,15 +1,10 @@
 //! `gitpod stop`.
 
-use std::time::Duration;
-
 use super::connect::{connect, failure};
 use crate::cli::StopArgs;
 use crate::exit::Failure;
 use crate::local::StopRequest;
 use crate::print;
-
-/// After so long without a word a user wonders.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Stops a workspace and waits until nothing of it runs.
 pub(crate) async fn stop(args: StopArgs) -> Result<(), Failure> {
@@ -18,16 +13,10 @@ pub(crate) async fn stop(args: StopArgs) -> Result<(), Failure> {
         immediately: args.now,
     };
     let mut up = connect(&args.state).await?;
-    let stop = up.stop(request);
-    tokio::pin!(stop);
-    let stopped = match tokio::time::timeout(PATIENCE, &mut stop).await {
-        Ok(stopped) => stopped,
-        Err(_) => {
-            print::note("its processes have up to 30s to finish; --now gives them one second");
-            stop.await
-        }
-    };
-    stopped.map_err(|why| failure("cannot stop the workspace", &why))?;
+    let waits = "its processes have up to 30s to finish; --now gives them one second";
+    print::patiently(waits, up.stop(request))
+        .await
+        .map_err(|why| failure("cannot stop the workspace", &why))?;
     let id = args.id;
     print::note(&format!(
         "{id} is stopped; its files are kept, `gitpod start {id}` starts it again"

@@ -284,6 +284,73 @@ fn attack_10_page_does_not_answer_to_names_that_others_can_point_here() {
 }
 
 #[test]
+fn attack_26_signing_in_leads_to_the_page_and_nowhere_else() {
+    let up = Up::new();
+    let stranger = Visitor::stranger(&up);
+    for extra in [
+        "&returnTo=//evil.test",
+        "&next=https://evil.test",
+        "#//evil.test",
+    ] {
+        let link = format!("{}{extra}", invitation(&up).split('#').next().unwrap());
+        let link = link.split('#').next().unwrap();
+        let answer = stranger.get(link, &[]);
+        assert_eq!(answer.status(), 303, "{extra}");
+        assert!(answer.0.contains("location: /\r\n"), "{}", answer.0);
+    }
+    let owner = Visitor::signed_in(&up);
+    for path in [
+        "//evil.test",
+        "/\\evil.test",
+        "/open//evil.test",
+        "/open/evil.test/80",
+    ] {
+        let answer = owner.get(path, &[]);
+        assert!(!answer.0.contains("location:"), "{path}: {}", answer.0);
+    }
+}
+
+#[test]
+fn attack_27_link_counts_for_one_host_and_one_browser() {
+    let up = Up::new();
+    let repo = repository(&[]);
+    let (one, two) = (up.start(repo.path()), up.start(repo.path()));
+    let url = up.json(&["open", one.id(), "-o", "json"])["url"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("/{}", url.splitn(4, '/').nth(3).unwrap());
+    for host in [two.ide_host(), two.host(3000), one.host(3000)] {
+        assert_eq!(up.request(&host, &path, &[]).status(), 403, "{host}");
+    }
+    let mut bent = path.clone();
+    bent.replace_range(
+        bent.len() - 9..bent.len() - 8,
+        if bent.ends_with('A') { "B" } else { "A" },
+    );
+    assert_ne!(
+        up.request(&one.ide_host(), &bent, &[]).status(),
+        303,
+        "bent"
+    );
+    assert_eq!(up.request(&one.ide_host(), &path, &[]).status(), 303);
+    assert_eq!(
+        up.request(&one.ide_host(), &path, &[]).status(),
+        403,
+        "again"
+    );
+
+    // A cookie that somebody else has set is no session, and does not lock the owner out.
+    let mut owner = Visitor::signed_in(&up);
+    let own = owner.cookie.take().unwrap();
+    let (name, _) = own.split_once('=').unwrap();
+    owner.cookie = Some(format!("{name}=stolen"));
+    assert_eq!(owner.get("/", &[]).status(), 401);
+    owner.cookie = Some(format!("{name}=stolen; {own}"));
+    assert_eq!(owner.get("/", &[]).status(), 200);
+}
+
+#[test]
 fn attack_28_answers_repeat_nothing_of_what_was_asked_as_markup() {
     let up = Up::new();
     let owner = Visitor::signed_in(&up);

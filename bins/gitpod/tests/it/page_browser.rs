@@ -1,6 +1,7 @@
 //! The page in Chromium: clicked through, by keyboard, attacked, and looked at.
 
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::harness::{Up, free_port, gitpod, program, repository, skip, wait_until};
@@ -25,19 +26,8 @@ fn socket_page(port: u16) -> tempfile::TempDir {
 }
 
 /// What a person does at the page of `up`; it must come to its end.
-fn person(up: &Up, scenario: &str, repository: &std::path::Path, port: u16, more: &[&str]) {
-    let output = Command::new("python3")
-        .arg(program("page_browser.py"))
-        .arg(scenario)
-        .env("GITPOD_STATE_DIR", up.state_dir())
-        .arg("--gitpod")
-        .arg(gitpod().get_program())
-        .args(["--page", up.ready["page"].as_str().unwrap()])
-        .arg("--repository")
-        .arg(repository)
-        .args(["--port", &port.to_string()])
-        .arg("--failure")
-        .arg(std::env::temp_dir().join(format!("page-{scenario}.png")))
+fn person(up: &Up, scenario: &str, repository: &Path, port: u16, more: &[&str]) {
+    let output = browse(up, scenario, repository, port)
         .args(more)
         .output()
         .unwrap();
@@ -48,6 +38,23 @@ fn person(up: &Up, scenario: &str, repository: &std::path::Path, port: u16, more
         String::from_utf8_lossy(&output.stderr),
         up.log()
     );
+}
+
+fn browse(up: &Up, scenario: &str, repository: &Path, port: u16) -> Command {
+    let mut command = Command::new("python3");
+    command
+        .arg(program("page_browser.py"))
+        .arg(scenario)
+        .env("GITPOD_STATE_DIR", up.state_dir())
+        .arg("--gitpod")
+        .arg(gitpod().get_program())
+        .args(["--page", up.ready["page"].as_str().unwrap()])
+        .arg("--repository")
+        .arg(repository)
+        .args(["--port", &port.to_string()])
+        .arg("--failure")
+        .arg(std::env::temp_dir().join(format!("page-{scenario}.png")));
+    command
 }
 
 #[test]
@@ -63,6 +70,27 @@ fn whole_life_by_clicking_with_a_visitor_who_is_cut_off() {
         port,
         &["--axe", axe.to_str().unwrap()],
     );
+}
+
+#[test]
+fn page_is_right_again_after_up_was_started_again() {
+    let Some(_) = axe() else { return };
+    let up = Up::new();
+    let address = up.address().to_owned();
+    let repo = repository(&[]);
+    let mut child = browse(&up, "reconnect", repo.path(), 1)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    said.read_line(&mut line).unwrap();
+    assert_eq!(line.trim(), "live");
+
+    let up = Up::at(up.stop(), &["--listen", &address]);
+    up.start(repo.path());
+
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

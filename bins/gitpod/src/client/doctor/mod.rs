@@ -74,7 +74,8 @@ pub(crate) async fn doctor(args: DoctorArgs) -> Result<(), Failure> {
     findings.extend(state::checks(&args.state)?);
     findings.extend([git().await, ssh(), editor()]);
     findings.extend(limits::checks());
-    findings.push(network::own_networks().await);
+    let trying = "trying whether workspaces can have networks of their own …";
+    findings.push(print::patiently(trying, network::own_networks()).await);
     show(&findings, args.output.output)?;
     let problems = findings
         .iter()
