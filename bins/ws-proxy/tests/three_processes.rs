@@ -5,12 +5,13 @@
 use std::path::Path;
 
 use gitpod_bridge::{InstancePhase, InstanceStore, SqliteStore};
-use gitpod_lifecycle::grpc::client::WorkspacePhase;
+use gitpod_lifecycle::grpc::client::{DescribeWorkspaceRequest, WorkspacePhase};
 use serde_json::json;
 use support::testing::{
-    Authority, ManagerClient, Program, binary, bridge_config, https_request, manager_config,
-    proxy_config, repository, request, wait_until,
+    Answer, Authority, ManagerClient, Program, binary, bridge_config, https_request,
+    manager_config, proxy_config, repository, request, wait_until,
 };
+use tempfile::TempDir;
 
 /// Listens on a free port, which it writes down, and answers with what it was sent.
 const SERVER: &str = r#"
@@ -45,47 +46,94 @@ fn port_of(dir: &Path, workspace: &str) -> u16 {
     port.unwrap()
 }
 
+const WORKSPACE: &str = "pink-panda-ns35kd21";
+const NOBODY: &str = "1-no-such-ns35kd21.ws.localhost";
+
+/// All three, and a workspace that answers.
+struct Installation {
+    dir: TempDir,
+    _repository: TempDir,
+    manager: Program,
+    bridge: Program,
+    proxy: Program,
+    address: String,
+    client: ManagerClient,
+    host: String,
+    token: String,
+}
+
+impl Installation {
+    async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let repository = repository(&[(".gitpod.yml", YML), ("server.py", SERVER)]);
+        let manager = Program::run(
+            &binary("ws-manager"),
+            dir.path(),
+            &manager_config(dir.path()),
+        );
+        let address = manager.address("gRPC").to_string();
+        let config = bridge_config(dir.path(), &address);
+        let bridge = Program::run(&binary("ws-manager-bridge"), dir.path(), &config);
+        let config = proxy_config(dir.path(), &address);
+        let proxy = Program::run(env!("CARGO_BIN_EXE_ws-proxy").as_ref(), dir.path(), &config);
+        let health = proxy.address("health");
+        wait_until("ready", || {
+            request(health, "x", "/readyz?verbose", &[]).status() == 200
+        });
+        let mut client = ManagerClient::new(&address, None);
+        let started = client.start("run-1", WORKSPACE, repository.path()).await;
+        client.reaches("run-1", WorkspacePhase::Running).await;
+        let installation = Self {
+            host: format!(
+                "{}-{WORKSPACE}.ws.localhost",
+                port_of(dir.path(), WORKSPACE)
+            ),
+            token: started.token,
+            _repository: repository,
+            dir,
+            manager,
+            bridge,
+            proxy,
+            address,
+            client,
+        };
+        wait_until("an answer of the workspace", || {
+            installation.get().status() == 200
+        });
+        installation
+    }
+
+    fn token(&self) -> (&str, &str) {
+        ("x-gitpod-owner-token", &self.token)
+    }
+
+    /// As the owner.
+    fn get(&self) -> Answer {
+        request(self.proxy.address("HTTP"), &self.host, "/", &[self.token()])
+    }
+
+    /// Ends the workspace and all programs, none of which has told the token to its log.
+    async fn end(mut self) {
+        self.client.stop("run-1").await;
+        self.client.reaches("run-1", WorkspacePhase::Stopped).await;
+        wait_until("an answer for the stopped", || {
+            matches!(self.get().status(), 404 | 503)
+        });
+        for program in [self.proxy, self.bridge, self.manager] {
+            assert!(!program.log().contains(&self.token), "{}", program.log());
+            assert!(program.stop().success());
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn workspace_is_started_reached_with_its_token_and_written_down() {
-    let dir = tempfile::tempdir().unwrap();
-    let repository = repository(&[(".gitpod.yml", YML), ("server.py", SERVER)]);
-    let manager = Program::run(
-        &binary("ws-manager"),
-        dir.path(),
-        &manager_config(dir.path()),
-    );
-    let address = manager.address("gRPC").to_string();
-    let bridge = Program::run(
-        &binary("ws-manager-bridge"),
-        dir.path(),
-        &bridge_config(dir.path(), &address),
-    );
-    let proxy = env!("CARGO_BIN_EXE_ws-proxy");
-    let proxy = Program::run(
-        proxy.as_ref(),
-        dir.path(),
-        &proxy_config(dir.path(), &address),
-    );
-    let (http, health) = (proxy.address("HTTP"), proxy.address("health"));
-    wait_until("ready", || {
-        request(health, "x", "/readyz?verbose", &[]).status() == 200
-    });
+async fn workspace_is_started_and_reached_with_its_token_only() {
+    let mut installation = Installation::start().await;
+    let http = installation.proxy.address("HTTP");
+    let (host, token) = (installation.host.as_str(), installation.token());
 
-    let mut client = ManagerClient::new(&address, None);
-    let workspace = "pink-panda-ns35kd21";
-    let started = client.start("run-1", workspace, repository.path()).await;
-    client.reaches("run-1", WorkspacePhase::Running).await;
-    let host = format!(
-        "{}-{workspace}.ws.localhost",
-        port_of(dir.path(), workspace)
-    );
-    let token = ("x-gitpod-owner-token", started.token.as_str());
-
-    // With the token, by the name that a load balancer gives, and by the usual one.
-    wait_until("an answer of the workspace", || {
-        request(http, &host, "/", &[token]).status() == 200
-    });
-    let behind = [token, ("x-wsproxy-host", host.as_str())];
+    // By the name that a load balancer gives.
+    let behind = [token, ("x-wsproxy-host", host)];
     let answer = request(http, "load-balancer", "/", &behind);
     assert!(
         answer.body().starts_with("hello from the workspace"),
@@ -93,30 +141,20 @@ async fn workspace_is_started_reached_with_its_token_and_written_down() {
         answer.0
     );
     assert!(
-        !answer.0.contains(&started.token),
+        !answer.0.contains(token.1),
         "the token went on: {}",
         answer.0
     );
     // Without it, with another one, and elsewhere.
-    assert_eq!(request(http, &host, "/", &[]).status(), 401);
+    assert_eq!(request(http, host, "/", &[]).status(), 401);
     assert_eq!(
-        request(http, &host, "/", &[("x-gitpod-owner-token", "no")]).status(),
+        request(http, host, "/", &[("x-gitpod-owner-token", "no")]).status(),
         403
     );
-    assert_eq!(
-        request(http, "1-no-such-ns35kd21.ws.localhost", "/", &[token]).status(),
-        404
-    );
+    assert_eq!(request(http, NOBODY, "/", &[token]).status(), 404);
     assert_eq!(request(http, "localhost", "/health", &[]).status(), 200);
 
-    // Who is used is marked active.
-    let described = gitpod_lifecycle::grpc::client::DescribeWorkspaceRequest {
-        id: "run-1".to_owned(),
-    };
-    let described = client.client.describe_workspace(described).await.unwrap();
-    assert!(!described.into_inner().last_activity.is_empty());
-
-    let metrics = request(proxy.address("metrics"), "x", "/metrics", &[]);
+    let metrics = request(installation.proxy.address("metrics"), "x", "/metrics", &[]);
     for name in [
         "gitpod_ws_proxy_http_server_requests_total{",
         "gitpod_ws_proxy_http_server_requests_duration_seconds_bucket{",
@@ -125,8 +163,24 @@ async fn workspace_is_started_reached_with_its_token_and_written_down() {
     ] {
         assert!(metrics.body().contains(name), "{name}: {}", metrics.body());
     }
+    // Who is used is marked active.
+    let described = DescribeWorkspaceRequest {
+        id: "run-1".to_owned(),
+    };
+    let described = installation
+        .client
+        .client
+        .describe_workspace(described)
+        .await
+        .unwrap();
+    assert!(!described.into_inner().last_activity.is_empty());
+    installation.end().await;
+}
 
-    let store = SqliteStore::open(dir.path().join("gitpod.db"))
+#[tokio::test(flavor = "multi_thread")]
+async fn workspace_is_written_down_and_reached_while_its_manager_is_away() {
+    let mut installation = Installation::start().await;
+    let store = SqliteStore::open(installation.dir.path().join("gitpod.db"))
         .await
         .unwrap();
     let row = store
@@ -134,39 +188,34 @@ async fn workspace_is_started_reached_with_its_token_and_written_down() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(row.state.phase, InstancePhase::Running);
-    assert_eq!(row.owner_id, "owner-1");
+    assert_eq!(
+        (row.state.phase, &*row.owner_id),
+        (InstancePhase::Running, "owner-1")
+    );
 
-    // Without manager, who is known is still reached; of others nothing is certain.
-    manager.kill();
+    // Who is known is still reached; of others nothing is certain.
+    installation.manager.end_by_force();
     let lost = |line: &serde_json::Value| {
         line["message"]
             .as_str()
             .is_some_and(|it| it.starts_with("manager "))
     };
-    let _ = proxy.logged("the loss of the manager", lost);
-    assert_eq!(request(http, &host, "/", &[token]).status(), 200);
+    let _ = installation.proxy.logged("the loss of the manager", lost);
+    assert_eq!(installation.get().status(), 200);
+    let http = installation.proxy.address("HTTP");
     assert_eq!(
-        request(http, "1-no-such-ns35kd21.ws.localhost", "/", &[token]).status(),
+        request(http, NOBODY, "/", &[installation.token()]).status(),
         503
     );
 
-    let mut config = manager_config(dir.path());
-    config["rpcServer"]["addr"] = address.as_str().into();
-    let manager = Program::run(&binary("ws-manager"), dir.path(), &config);
-    let _ = manager.address("gRPC");
-    client.stop("run-1").await;
-    client.reaches("run-1", WorkspacePhase::Stopped).await;
-    wait_until("an answer for the stopped", || {
-        request(http, &host, "/", &[token]).status() == 503
-            || request(http, &host, "/", &[token]).status() == 404
+    let mut config = manager_config(installation.dir.path());
+    config["rpcServer"]["addr"] = installation.address.as_str().into();
+    installation.manager = Program::run(&binary("ws-manager"), installation.dir.path(), &config);
+    let _ = installation.manager.address("gRPC");
+    wait_until("certainty", || {
+        request(http, NOBODY, "/", &[]).status() == 404
     });
-    for program in [&manager, &bridge, &proxy] {
-        assert!(!program.log().contains(&started.token), "{}", program.log());
-    }
-    assert!(proxy.stop().success());
-    assert!(bridge.stop().success());
-    assert!(manager.stop().success());
+    installation.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

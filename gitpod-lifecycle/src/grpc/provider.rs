@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gitpod_routing::{
-    InstanceId, Lookup, MemoryProvider, ProviderError, RunState, WorkspaceId, WorkspaceInfo,
-    WorkspaceInfoProvider,
+    Changes, InstanceId, Lookup, MemoryProvider, ProviderError, RunState, WorkspaceId,
+    WorkspaceInfo, WorkspaceInfoProvider,
 };
 use tonic::Status;
 use tonic::body::Body as TonicBody;
@@ -138,6 +138,10 @@ impl WorkspaceInfoProvider for RemoteWorkspaces {
 
     fn cached(&self, id: &WorkspaceId) -> Option<Lookup> {
         Some(self.look(id))
+    }
+
+    fn changes(&self) -> Option<Changes> {
+        self.known.changes()
     }
 }
 

@@ -114,6 +114,11 @@ impl Program {
 
     /// Ends it without any chance to clean up.
     pub fn kill(mut self) {
+        self.end_by_force();
+    }
+
+    /// As [`kill`](Self::kill), and its log stays at hand.
+    pub fn end_by_force(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
