@@ -10,8 +10,8 @@ use crate::info::WorkspaceInfo;
 
 /// Hears that a workspace is used, so that it is not stopped for being idle.
 ///
-/// Called once for each request and each login, on the path of the request: return at
-/// once, and coalesce. What one call leaves out, the next one says.
+/// Called once for each request and each login, and at most once a second for each stream
+/// that is used; on the path of the request: return at once, and coalesce. What one call leaves out, the next one says.
 ///
 /// # Source
 ///

@@ -9,6 +9,8 @@ use crate::access::Access;
 use crate::access::Denied;
 #[cfg(feature = "revocation")]
 use crate::access::is_public;
+#[cfg(feature = "proxy")]
+use crate::activity::ActivitySink;
 use crate::host::HostTarget;
 #[cfg(feature = "revocation")]
 use crate::info::RunState;
@@ -76,6 +78,9 @@ pub struct Permit {
     /// Until when a server that does not listen is tried again.
     #[cfg(feature = "wake")]
     patience: Option<tokio::time::Instant>,
+    /// Who hears of its use.
+    #[cfg(feature = "proxy")]
+    activity: Option<Arc<dyn ActivitySink>>,
 }
 
 impl Permit {
@@ -87,7 +92,22 @@ impl Permit {
             access,
             #[cfg(feature = "wake")]
             patience: None,
+            #[cfg(feature = "proxy")]
+            activity: None,
         }
+    }
+
+    /// The same, with `sink` hearing of its use while it lasts.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn reported_to(mut self, sink: &Arc<dyn ActivitySink>) -> Self {
+        self.activity = Some(Arc::clone(sink));
+        self
+    }
+
+    /// Who hears of its use.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn activity(&self) -> Option<&Arc<dyn ActivitySink>> {
+        self.activity.as_ref()
     }
 
     /// The same, with servers tried again until `patience` is over.

@@ -18,7 +18,9 @@ use crate::forward::continuing::Gate;
 use crate::forward::headers::OwnHost;
 use crate::forward::pool::{Checkin, Sender};
 use crate::forward::spelling::Spelled;
-use crate::forward::watch::{self, Watch};
+use crate::forward::upgrade::Meter;
+use crate::forward::usage::Usage;
+use crate::forward::watch::{self, Counts, Watch};
 use crate::forward::{Shared, headers, upgrade};
 use crate::info::{BoxError, Protocol};
 use crate::layers::{Exchange, Served};
@@ -52,7 +54,7 @@ where
 
     let host = OwnHost::of(&parts.headers);
     let target = DialTarget::of(permit);
-    let body = RequestBody::new(body).watched(|| Watch::of(shared, permit));
+    let body = RequestBody::new(body).watched(|| Watch::of(shared, permit, Counts::AsUse));
     let request = Request::from_parts(head_only(parts), body);
     let (mut response, sender) = send(shared, permit, &target, request).await?;
     if began.took() > UNNOTICED && shared.has_revoked(permit) {
@@ -78,7 +80,12 @@ where
         sender,
     };
     let (parts, body) = response.into_parts();
-    let body = ForwardBody::new(body, Some(checkin)).watched(|| Watch::of(shared, permit));
+    let body = ForwardBody::new(body, Some(checkin));
+    let counts = match body.size_hint().exact() {
+        Some(_) => Counts::AsUse,
+        None => Counts::Not,
+    };
+    let body = body.watched(|| Watch::of(shared, permit, counts));
     Ok(Response::from_parts(parts, body))
 }
 
@@ -256,9 +263,11 @@ fn switch(
         .headers
         .clean_response(response.headers_mut(), permit.service(), host);
     let lease = shared.revocation.as_ref().map(|all| all.watch(permit));
+    let is_websocket = protocol.as_ref().is_some_and(is_websocket);
+    let meter = Meter::new(Usage::of(permit), is_websocket);
     tokio::spawn(async move {
         tokio::select! {
-            () = upgrade::tunnel(client, workspace) => {}
+            () = upgrade::tunnel(client, workspace, meter) => {}
             () = watch::revoked(lease.as_ref()) => tracing::debug!("tunnel is no longer allowed"),
         }
     });
@@ -270,6 +279,10 @@ fn switch(
         headers.insert(UPGRADE, protocol);
     }
     Ok(answer)
+}
+
+fn is_websocket(protocol: &HeaderValue) -> bool {
+    protocol.as_bytes().eq_ignore_ascii_case(b"websocket")
 }
 
 impl Shared {

@@ -9,11 +9,13 @@ mod body;
 mod connect;
 mod continuing;
 mod exchange;
+mod frames;
 mod headers;
 mod pool;
 mod secure;
 mod spelling;
 mod upgrade;
+mod usage;
 mod watch;
 
 use std::convert::Infallible;

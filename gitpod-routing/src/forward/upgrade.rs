@@ -11,6 +11,9 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::forward::frames::Frames;
+use crate::forward::usage::Usage;
+
 /// Whether the server agreed to the very protocol that was asked for.
 pub(crate) fn is_agreed(asked: &HeaderValue, answer: &HeaderMap) -> bool {
     let mut values = answer.get_all(UPGRADE).iter();
@@ -23,7 +26,7 @@ pub(crate) fn is_agreed(asked: &HeaderValue, answer: &HeaderMap) -> bool {
 /// Copies both ways until either side ends, then ends both.
 ///
 /// Both upgrades complete only after the `101` has been written.
-pub(crate) async fn tunnel(client: OnUpgrade, server: OnUpgrade) {
+pub(crate) async fn tunnel(client: OnUpgrade, server: OnUpgrade, meter: Meter) {
     let (client, server) = match (client.await, server.await) {
         (Ok(client), Ok(server)) => (TokioIo::new(client), TokioIo::new(server)),
         (Err(why), _) | (_, Err(why)) => {
@@ -31,7 +34,7 @@ pub(crate) async fn tunnel(client: OnUpgrade, server: OnUpgrade) {
             return;
         }
     };
-    let end = Tunnel::new(client, server).await;
+    let end = Tunnel::new(client, server, meter).await;
     if let Err(why) = end {
         tracing::trace!(error = %why, "tunnel broke");
     }
@@ -43,16 +46,37 @@ struct Tunnel<A, B> {
     b: B,
     a_to_b: OneWay,
     b_to_a: OneWay,
+    usage: Option<Usage>,
 }
 
 impl<A, B> Tunnel<A, B> {
-    fn new(a: A, b: B) -> Self {
+    fn new(a: A, b: B, meter: Meter) -> Self {
+        let way = || OneWay {
+            frames: meter.frames,
+            ..OneWay::default()
+        };
         Self {
             a,
             b,
-            a_to_b: OneWay::default(),
-            b_to_a: OneWay::default(),
+            a_to_b: way(),
+            b_to_a: way(),
+            usage: meter.usage,
         }
+    }
+}
+
+/// What to report of the use of a tunnel, and to tell it by.
+pub(crate) struct Meter {
+    usage: Option<Usage>,
+    /// Of a WebSocket. Of other protocols every byte counts.
+    frames: Option<Frames>,
+}
+
+impl Meter {
+    pub(crate) fn new(usage: Option<Usage>, is_websocket: bool) -> Self {
+        // Nothing is read of what nobody wants to know of.
+        let frames = (is_websocket && usage.is_some()).then(Frames::default);
+        Self { usage, frames }
     }
 }
 
@@ -67,6 +91,10 @@ where
         let this = &mut *self;
         let forth = this.a_to_b.poll_copy(cx, &mut this.a, &mut this.b)?;
         let back = this.b_to_a.poll_copy(cx, &mut this.b, &mut this.a)?;
+        let is_used = this.a_to_b.was_used() | this.b_to_a.was_used();
+        if let (true, Some(usage)) = (is_used, &mut this.usage) {
+            usage.note();
+        }
         // The end of one direction has been passed on; the other side answers by ending.
         match (forth, back) {
             (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(Ok(())),
@@ -80,6 +108,8 @@ where
 struct OneWay {
     unsent: BytesMut,
     state: State,
+    frames: Option<Frames>,
+    is_used: bool,
 }
 
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
@@ -91,6 +121,11 @@ enum State {
 }
 
 impl OneWay {
+    /// Whether something that counts has come since the last time.
+    fn was_used(&mut self) -> bool {
+        std::mem::take(&mut self.is_used)
+    }
+
     fn poll_copy(
         &mut self,
         cx: &mut Context<'_>,
@@ -137,7 +172,11 @@ impl OneWay {
         ready!(Pin::new(from).poll_read(cx, &mut chunk))?;
         match chunk.filled() {
             [] => self.state = State::Ending,
-            read => self.unsent.extend_from_slice(read),
+            read => {
+                self.unsent.extend_from_slice(read);
+                let frames = self.frames.as_mut();
+                self.is_used |= frames.is_none_or(|frames| frames.have_data(read));
+            }
         }
         Poll::Ready(Ok(()))
     }

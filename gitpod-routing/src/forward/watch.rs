@@ -4,43 +4,67 @@ use std::future::pending;
 use std::task::Context;
 
 use crate::forward::Shared;
+use crate::forward::usage::Usage;
 use crate::revocation::{Lease, Revocation};
 use crate::stage::Permit;
 
-/// Watches over a body once it takes long enough to matter.
+/// Watches over a body once it takes long enough to matter, and reports that it is used.
 ///
 /// Most bodies are there at once and end before anybody could take back that they may be
 /// had, so they are not written down anywhere.
-pub(crate) struct Watch(State);
+pub(crate) struct Watch {
+    state: State,
+    counts: Counts,
+}
 
 enum State {
     /// Goes well so far. Counts down the frames that came without waiting.
-    Short(Box<(Revocation, Permit)>, u8),
-    Long(Lease),
+    Short(Box<(Option<Revocation>, Permit)>, u8),
+    Long(Box<(Option<Lease>, Option<Usage>)>),
+}
+
+/// Whether bytes of a body mean that somebody uses the workspace.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Counts {
+    AsUse,
+    /// It could be events, which come by themselves.
+    Not,
 }
 
 impl Watch {
-    pub(crate) fn of(shared: &Shared, permit: &Permit) -> Option<Self> {
-        let all = shared.revocation.as_ref()?;
-        let both = Box::new((all.clone(), permit.clone()));
-        Some(Self(State::Short(both, SHORT)))
+    pub(crate) fn of(shared: &Shared, permit: &Permit, counts: Counts) -> Option<Self> {
+        if shared.revocation.is_none() && permit.activity().is_none() {
+            return None;
+        }
+        let both = Box::new((shared.revocation.clone(), permit.clone()));
+        let state = State::Short(both, SHORT);
+        Some(Self { state, counts })
     }
 
     /// Whether the body has to end now; if not, the task is woken when it has to.
     pub(crate) fn poll_ends(&mut self, cx: &mut Context<'_>, is_waiting: bool) -> bool {
-        if let State::Short(both, frames) = &mut self.0 {
+        if let State::Short(both, frames) = &mut self.state {
             *frames = frames.saturating_sub(1);
             if !is_waiting && *frames > 0 {
                 return false;
             }
-            let lease = both.0.watch(&both.1);
-            self.0 = State::Long(lease);
+            let (all, permit) = &**both;
+            let lease = all.as_ref().map(|all| all.watch(permit));
+            let usage = Usage::of(permit).filter(|_| self.counts == Counts::AsUse);
+            self.state = State::Long(Box::new((lease, usage)));
         }
-        match &self.0 {
-            State::Long(lease) if is_waiting => lease.poll_revoked(cx).is_ready(),
-            State::Long(lease) => lease.is_revoked(),
-            State::Short(..) => false,
+        let State::Long(both) = &mut self.state else {
+            return false;
+        };
+        let (lease, usage) = &mut **both;
+        if is_waiting {
+            let lease = lease.as_ref();
+            return lease.is_some_and(|lease| lease.poll_revoked(cx).is_ready());
         }
+        if let Some(usage) = usage {
+            usage.note();
+        }
+        lease.as_ref().is_some_and(Lease::is_revoked)
     }
 }
 

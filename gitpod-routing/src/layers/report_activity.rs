@@ -37,12 +37,32 @@ impl<S> Layer<S> for ReportActivityLayer {
 
 /// Tells an [`ActivitySink`] of each request that may go on.
 ///
+/// `Forward` goes on telling it while something open is used: bytes of an upload or of a
+/// download of known length, frames of a WebSocket but for pings and pongs, bytes of another
+/// protocol. A connection that is silent, or has only heartbeats, is not used, and neither is
+/// one that a stream of events goes through.
+///
 /// Requests that were refused do not count, so nobody keeps a workspace of someone else
 /// awake, and neither do those that a browser sends ahead of time. It sits behind authorisation, or it does not compile.
 #[derive(Clone, Debug)]
 pub struct ReportActivity<S> {
     inner: S,
     sink: Arc<dyn ActivitySink>,
+}
+
+impl<S> ReportActivity<S> {
+    /// What goes on after the request has begun is reported where it goes on.
+    #[cfg(feature = "proxy")]
+    fn with_sink<B>(&self, routed: Routed<Permit, B>) -> Routed<Permit, B> {
+        let (permit, request) = routed.into_parts();
+        Routed::new(permit.reported_to(&self.sink), request)
+    }
+
+    #[cfg(not(feature = "proxy"))]
+    #[expect(clippy::unused_self, reason = "there is nobody to hand the sink to")]
+    fn with_sink<B>(&self, routed: Routed<Permit, B>) -> Routed<Permit, B> {
+        routed
+    }
 }
 
 impl<S, B> Service<Routed<Permit, B>> for ReportActivity<S>
@@ -58,9 +78,10 @@ where
     }
 
     fn call(&mut self, routed: Routed<Permit, B>) -> Self::Future {
-        if !service::is_ahead_of_time(routed.request().headers()) {
-            self.sink.active(routed.stage().info());
+        if service::is_ahead_of_time(routed.request().headers()) {
+            return self.inner.call(routed);
         }
-        self.inner.call(routed)
+        self.sink.active(routed.stage().info());
+        self.inner.call(self.with_sink(routed))
     }
 }

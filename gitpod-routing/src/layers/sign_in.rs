@@ -174,18 +174,19 @@ impl Way {
     }
 
     /// Where the owner of the run before this one shows its token, if that is who comes.
+    #[cfg(feature = "wake")]
     fn returning_owner(&self, located: &Located, headers: &HeaderMap) -> Option<Source> {
-        #[cfg(feature = "wake")]
-        {
-            let former = self.wakes.as_ref()?.former(&located.target.workspace)?;
-            let presented = Presented::find(headers, &self.cookies, &former.instance);
-            if former.instance != located.info.instance
-                && !self.is_owner(located, headers)
-                && presented.matches(&former.token).is_ok()
-            {
-                return Some(presented.source());
-            }
-        }
+        let former = self.wakes.as_ref()?.former(&located.target.workspace)?;
+        let presented = Presented::find(headers, &self.cookies, &former.instance);
+        let is_returning = former.instance != located.info.instance
+            && !self.is_owner(located, headers)
+            && presented.matches(&former.token).is_ok();
+        is_returning.then_some(presented.source())
+    }
+
+    #[cfg(not(feature = "wake"))]
+    #[expect(clippy::unused_self, reason = "nothing was started here")]
+    fn returning_owner(&self, _: &Located, _: &HeaderMap) -> Option<Source> {
         None
     }
 

@@ -128,26 +128,24 @@ impl fmt::Debug for BuiltInPages {
 
 impl Pages for BuiltInPages {
     fn page(&self, refusal: &Refusal, format: Format) -> Page {
-        self.draw(refusal, format, None)
+        draw(refusal, format, None)
     }
 
     fn page_for(&self, refusal: &Refusal, format: Format, to: &RefusedTo) -> Page {
-        self.draw(refusal, format, self.start_url(refusal, to))
+        draw(refusal, format, self.start_url(refusal, to))
     }
 }
 
-impl BuiltInPages {
-    fn draw(&self, refusal: &Refusal, format: Format, start_url: Option<String>) -> Page {
-        let explanation = Explanation {
-            start_url,
-            ..Explanation::of(refusal)
-        };
-        match format {
-            Format::Json => explanation.json(refusal),
-            #[cfg(feature = "pages")]
-            Format::Html => html::page(&explanation, refusal),
-            _ => explanation.text(),
-        }
+fn draw(refusal: &Refusal, format: Format, start_url: Option<String>) -> Page {
+    let explanation = Explanation {
+        start_url,
+        ..Explanation::of(refusal)
+    };
+    match format {
+        Format::Json => explanation.json(refusal),
+        #[cfg(feature = "pages")]
+        Format::Html => html::page(&explanation, refusal),
+        _ => explanation.text(),
     }
 }
 

@@ -80,7 +80,7 @@ fn is_crawler(headers: &HeaderMap) -> bool {
     let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
     let agent = agent.unwrap_or_default().to_ascii_lowercase();
     let says = |word: &&str| memchr::memmem::find(&agent, word.as_bytes()).is_some();
-    CRAWLERS.iter().any(|word| says(word))
+    CRAWLERS.iter().any(says)
 }
 
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
