@@ -6,6 +6,13 @@ import sys
 import paramiko
 
 
+def tries(name, key):
+    """One connection for each way: paramiko asks for the service anew with some of them."""
+    yield lambda transport: transport.auth_none(name)
+    yield lambda transport: transport.auth_publickey(name, key)
+    yield lambda transport: transport.auth_password(name, "wrong")
+
+
 def main():
     port, workspace = int(sys.argv[1]), sys.argv[2]
     key = paramiko.Ed25519Key(filename=sys.argv[3])
@@ -30,21 +37,15 @@ def main():
         "é" * 1000,
     ]
     for name in names:
-        transport = paramiko.Transport(socket.create_connection(("127.0.0.1", port)))
-        try:
-            transport.start_client(timeout=60)
-            for log_in in (
-                lambda: transport.auth_none(name),
-                lambda: transport.auth_publickey(name, key),
-                lambda: transport.auth_password(name, "wrong"),
-            ):
-                try:
-                    log_in()
-                except (paramiko.SSHException, EOFError):
-                    continue
-                if transport.is_authenticated():
-                    sys.exit(f"{name!r} got in")
-        finally:
+        for log_in in tries(name, key):
+            transport = paramiko.Transport(socket.create_connection(("127.0.0.1", port)))
+            try:
+                transport.start_client(timeout=60)
+                log_in(transport)
+            except (paramiko.SSHException, EOFError):
+                pass
+            if transport.is_authenticated():
+                sys.exit(f"{name!r} got in")
             transport.close()
     print("all refused")
 

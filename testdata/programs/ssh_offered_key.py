@@ -36,7 +36,7 @@ def main():
             message.add_string(method)
             transport._send_message(message)
     try:
-        transport.open_session(timeout=10)
+        transport.open_session(timeout=3)
     except (paramiko.SSHException, EOFError):
         print("refused")
         return

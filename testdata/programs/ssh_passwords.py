@@ -8,7 +8,7 @@ import paramiko
 
 def main():
     port, workspace = int(sys.argv[1]), sys.argv[2]
-    transport = paramiko.Transport(socket.create_connection(("127.0.0.1", port)))
+    transport = paramiko.ServiceRequestingTransport(socket.create_connection(("127.0.0.1", port)))
     transport.start_client(timeout=60)
     tried = 0
     while tried < 100:

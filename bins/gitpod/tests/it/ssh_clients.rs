@@ -12,16 +12,17 @@ fn files_are_copied_by_scp_in_both_protocols_and_by_sftp() {
     let Some(login) = Login::new() else { return };
     let bytes = pattern(3_000_000);
     std::fs::write(login.path("up file"), &bytes).unwrap();
+    login.run("mkdir dir");
     for (number, protocol) in ["-s", "-O"].iter().enumerate() {
-        let there = format!("ws:copy{number}");
+        let there = format!("ws:dir/copy{number}");
         let mut scp = login.client("scp");
         scp.args([protocol, "-q", "-p"])
             .arg(login.path("up file"))
             .arg(&there);
         succeeded(&scp.output().unwrap());
-        assert!(std::fs::read(login.content().join(format!("copy{number}"))).unwrap() == bytes);
+        assert!(std::fs::read(login.content().join(format!("dir/copy{number}"))).unwrap() == bytes);
         let mut scp = login.client("scp");
-        scp.args([protocol, "-q", "-r", "ws:."])
+        scp.args([protocol, "-q", "-r", "ws:dir"])
             .arg(login.path(&format!("down{number}")));
         succeeded(&scp.output().unwrap());
         let back = std::fs::read(login.path(&format!("down{number}/copy{number}")));
@@ -250,6 +251,8 @@ fn ssh_audit_finds_nothing_that_we_could_avoid() {
     let complaints: Vec<_> = told
         .lines()
         .filter(|line| line.contains("[warn]") || line.contains("[fail]"))
+        // Clients of before 2022 have no other; newer ones take ML-KEM or NTRU.
+        .filter(|line| !line.contains("(kex) curve25519"))
         .collect();
     assert!(complaints.is_empty(), "{told}");
 }

@@ -71,7 +71,7 @@ impl Login {
         assert!(made.unwrap().success());
     }
 
-    /// The workspace is the host `ws` of this configuration.
+    /// The workspace is the host `ws` of this configuration; and `bare` without a key.
     fn write_config(&self) {
         let config = format!(
             "Host *
@@ -79,14 +79,15 @@ impl Login {
   BatchMode yes
   LogLevel ERROR
   ControlPath none
-Host ws
+Host ws bare
   HostName 127.0.0.1
   Port {}
   User {}
   HostKeyAlias gitpod
   UserKnownHostsFile {}
-  IdentityFile {}
   IdentitiesOnly yes
+Host ws
+  IdentityFile {}
 ",
             self.port(),
             self.id(),
