@@ -49,6 +49,11 @@ impl<T> CheckedStream<T> {
     pub fn get_ref(&self) -> &T {
         &self.inner
     }
+
+    /// The connection itself, no longer checked.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for CheckedStream<T> {

@@ -1,5 +1,6 @@
 //! How a workspace is reached.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -49,9 +50,12 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
 pub type Connection = Box<dyn Io>;
 
 /// What bytes go in and out of.
-pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+///
+/// A `TcpStream` that is given as it is can be told from other streams, and what goes through it
+/// after an upgrade need not be copied; see [`Forward`](crate::forward::Forward).
+pub trait Io: AsyncRead + AsyncWrite + Any + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
+impl<T: AsyncRead + AsyncWrite + Any + Send + Unpin> Io for T {}
 
 /// What to connect to. Made from a [`Permit`], never from a request.
 #[derive(Clone, Debug)]

@@ -15,12 +15,16 @@ pub(crate) struct Frames {
     /// Bytes that follow until the next head.
     left: u64,
     is_data: bool,
+    is_lost: bool,
 }
 
 impl Frames {
     /// Whether `bytes`, which come next, have something of a frame that is no ping, pong or
     /// close.
     pub(crate) fn have_data(&mut self, bytes: &[u8]) -> bool {
+        if self.is_lost {
+            return self.find_again(bytes);
+        }
         let mut rest = bytes;
         let mut have_data = false;
         while !rest.is_empty() {
@@ -42,6 +46,24 @@ impl Frames {
             }
         }
         have_data
+    }
+
+    /// Says that bytes went by unseen, and with them where a frame begins.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn lose(&mut self) {
+        self.is_lost = true;
+    }
+
+    /// What comes at once and is heartbeats from the first byte to the last is taken for that,
+    /// and a frame begins behind it. Anything else is something.
+    fn find_again(&mut self, bytes: &[u8]) -> bool {
+        let mut found = Self::default();
+        let have_data = found.have_data(bytes);
+        if have_data || found.left > 0 || found.has > 0 {
+            return true;
+        }
+        *self = found;
+        false
     }
 
     /// Takes a byte of a head. Tells whether that was its last.
@@ -125,6 +147,18 @@ mod tests {
             }
             assert_eq!(any, expected, "one byte at a time");
         }
+    }
+
+    #[test]
+    fn heartbeats_are_told_again_after_bytes_that_nobody_saw() {
+        let mut frames = Frames::default();
+        frames.lose();
+        assert!(frames.have_data(b"the rest of something long"));
+        assert!(frames.have_data(&frame(1, 5, true)));
+        let ping = frame(9, 4, true);
+        assert!(!frames.have_data(&ping));
+        assert!(!frames.have_data(&ping[..3]) && !frames.have_data(&ping[3..]));
+        assert!(frames.have_data(&frame(2, 5, true)));
     }
 
     proptest! {

@@ -390,7 +390,7 @@ const X_DEBUG_PORT: HeaderName = HeaderName::from_static("x-ws-proxy-debug-port"
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// What a client can claim of itself or of how it came here.
-const CLIENT_CLAIMS: [HeaderName; 9] = [
+static CLIENT_CLAIMS: [HeaderName; 9] = [
     FORWARDED,
     X_FORWARDED_FOR,
     X_FORWARDED_HOST,
@@ -413,7 +413,7 @@ const OURS: [&str; 6] = [
 ];
 
 /// **Source:** RFC 9110, section 7.6.1, and what older software sends.
-const HOP_BY_HOP: [HeaderName; 9] = [
+static HOP_BY_HOP: [HeaderName; 9] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),

@@ -13,7 +13,11 @@ mod frames;
 mod headers;
 mod pool;
 mod secure;
+mod side;
 mod spelling;
+#[cfg(target_os = "linux")]
+mod splice;
+mod tunnel;
 mod upgrade;
 mod usage;
 mod watch;

@@ -32,6 +32,14 @@ impl<T> Spelled<T> {
         let place = Place::InHead(Vec::new());
         Self { inner, place }
     }
+
+    /// The connection itself, once the head is behind it.
+    pub(crate) fn into_inner(self) -> Result<T, Self> {
+        match self.place {
+            Place::Behind => Ok(self.inner),
+            Place::InHead(_) | Place::Sending(..) => Err(self),
+        }
+    }
 }
 
 impl<T: AsyncWrite + Unpin> Spelled<T> {

@@ -1,0 +1,349 @@
+//! Two connections joined.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::forward::frames::Frames;
+use crate::forward::side::Side;
+#[cfg(target_os = "linux")]
+use crate::forward::splice::Splice;
+use crate::forward::usage::Usage;
+
+/// Two connections joined, until both have ended or one breaks.
+///
+/// What one direction reads is written at once, out of a buffer that all tunnels of the thread
+/// share: an idle tunnel has none. On Linux, long runs from socket to socket are not copied.
+pub(crate) struct Tunnel {
+    client: Side,
+    server: Side,
+    forth: OneWay,
+    back: OneWay,
+    usage: Option<Usage>,
+}
+
+impl Tunnel {
+    pub(crate) fn new(client: Side, server: Side, meter: Meter) -> Self {
+        let way = || OneWay {
+            frames: meter.frames,
+            ..OneWay::default()
+        };
+        Self {
+            client,
+            server,
+            forth: way(),
+            back: way(),
+            usage: meter.usage,
+        }
+    }
+}
+
+/// What to report of the use of a tunnel, and to tell it by.
+#[derive(Default)]
+pub(crate) struct Meter {
+    usage: Option<Usage>,
+    /// Of a WebSocket. Of other protocols every byte counts.
+    frames: Option<Frames>,
+}
+
+impl Meter {
+    pub(crate) fn new(usage: Option<Usage>, is_websocket: bool) -> Self {
+        // Nothing is read of what nobody wants to know of.
+        let frames = (is_websocket && usage.is_some()).then(Frames::default);
+        Self { usage, frames }
+    }
+}
+
+impl Future for Tunnel {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let before = this.forth.run;
+        let forth = this
+            .forth
+            .poll_copy(cx, &mut this.client, &mut this.server)?;
+        if this.forth.run != before {
+            this.back.run = 0;
+        }
+        let before = this.back.run;
+        let back = this
+            .back
+            .poll_copy(cx, &mut this.server, &mut this.client)?;
+        if this.back.run != before {
+            this.forth.run = 0;
+        }
+        let is_used = this.forth.was_used() | this.back.was_used();
+        if let (true, Some(usage)) = (is_used, &mut this.usage) {
+            usage.note();
+        }
+        // The end of one direction has been passed on; the other side answers by ending.
+        match (forth, back) {
+            (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(Ok(())),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+/// One direction.
+#[derive(Default)]
+struct OneWay {
+    /// Read on one side and not yet taken by the other.
+    unsent: Bytes,
+    /// How many bytes went this way since the last that went the other.
+    run: u64,
+    state: State,
+    frames: Option<Frames>,
+    is_used: bool,
+    #[cfg(target_os = "linux")]
+    splice: Splice,
+}
+
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+enum State {
+    #[default]
+    Open,
+    Ending,
+    Ended,
+}
+
+impl OneWay {
+    /// Whether something that counts has come since the last time.
+    fn was_used(&mut self) -> bool {
+        std::mem::take(&mut self.is_used)
+    }
+
+    fn poll_copy(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Side,
+        to: &mut Side,
+    ) -> Poll<io::Result<()>> {
+        let until = self.run + TURN;
+        let mut to_flush = !self.unsent.is_empty();
+        loop {
+            ready!(self.poll_send_rest(cx, to))?;
+            match self.state {
+                State::Ended => return Poll::Ready(Ok(())),
+                State::Ending => {
+                    ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
+                    self.state = State::Ended;
+                    continue;
+                }
+                State::Open => {}
+            }
+            if self.run > until {
+                cx.waker().wake_by_ref(); // others want their turn
+                return Poll::Pending;
+            }
+            match self.poll_move(cx, from, to) {
+                Poll::Ready(moved) => match moved? {
+                    0 => self.state = State::Ending,
+                    moved => {
+                        to_flush = true;
+                        self.run += u64::try_from(moved).unwrap_or_default();
+                    }
+                },
+                Poll::Pending if to_flush => {
+                    ready!(Pin::new(to).poll_flush(cx))?;
+                    return Poll::Pending;
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn poll_send_rest(&mut self, cx: &mut Context<'_>, to: &mut Side) -> Poll<io::Result<()>> {
+        while self.unsent.has_remaining() {
+            match ready!(Pin::new(&mut *to).poll_write(cx, &self.unsent))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                sent => self.unsent.advance(sent),
+            }
+        }
+        self.unsent = Bytes::new(); // keep no memory
+        #[cfg(target_os = "linux")]
+        if let Some(to) = to.as_socket() {
+            return self.splice.poll_send_rest(cx, to);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Moves some bytes, of which a part may stay unsent; none if there are no more.
+    fn poll_move(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Side,
+        to: &mut Side,
+    ) -> Poll<io::Result<usize>> {
+        #[cfg(target_os = "linux")]
+        if self.run >= LONG
+            && let (Some(from), Some(to)) = (from.as_socket(), to.as_socket())
+        {
+            let moved = ready!(self.splice.poll_move(cx, from, to))?;
+            self.is_used |= moved > 0; // heartbeats are not that long
+            if let Some(frames) = &mut self.frames {
+                frames.lose();
+            }
+            return Poll::Ready(Ok(moved));
+        }
+        let mut space = SPACE.take();
+        space.resize(CHUNK, 0); // which it is from the first time on
+        let moved = self.poll_copy_some(cx, from, to, &mut ReadBuf::new(&mut space));
+        SPACE.set(space);
+        moved
+    }
+
+    fn poll_copy_some(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Side,
+        to: &mut Side,
+        space: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        ready!(Pin::new(from).poll_read(cx, space))?;
+        let read = space.filled();
+        if read.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let frames = self.frames.as_mut();
+        self.is_used |= frames.is_none_or(|frames| frames.have_data(read));
+        let sent = match Pin::new(to).poll_write(cx, read)? {
+            Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(sent) => sent,
+            Poll::Pending => 0,
+        };
+        if let Some(rest @ [_, ..]) = read.get(sent..) {
+            self.unsent = Bytes::copy_from_slice(rest);
+        }
+        Poll::Ready(Ok(read.len()))
+    }
+}
+
+thread_local! {
+    /// What is being moved. Nothing stays in it between two moves.
+    static SPACE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Moved at once. Chosen by us: more than a message of 64 KiB with its head, and little enough
+/// for a processor's cache.
+const CHUNK: usize = 256 * 1024;
+
+/// Moved before others have their turn. Chosen by us.
+const TURN: u64 = 1024 * 1024;
+
+/// From so many bytes in one direction on, this is no conversation. Chosen by us.
+#[cfg(target_os = "linux")]
+const LONG: u64 = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Two ends of a connection.
+    async fn sockets() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await;
+        (near.unwrap(), listener.accept().await.unwrap().0)
+    }
+
+    /// Bytes of which no two pieces are alike.
+    fn bytes(length: u32) -> Vec<u8> {
+        (0..length / 4).flat_map(u32::to_be_bytes).collect()
+    }
+
+    async fn send(mut to: impl AsyncWrite + Unpin, bytes: Vec<u8>) {
+        to.write_all(&bytes).await.unwrap();
+        to.shutdown().await.unwrap();
+    }
+
+    async fn receive(mut from: impl AsyncRead + Unpin) -> Vec<u8> {
+        let mut all = Vec::new();
+        from.read_to_end(&mut all).await.unwrap();
+        all
+    }
+
+    #[tokio::test]
+    async fn long_runs_between_sockets_arrive_whole_one_after_the_other() {
+        let ((client, near), (far, server)) = (sockets().await, sockets().await);
+        let ahead = Bytes::from_static(b"read ahead, ");
+        let tunnel = Tunnel::new(
+            Side::socket(near, ahead),
+            Side::socket(far, Bytes::new()),
+            Meter::default(),
+        );
+        let tunnel = tokio::spawn(tunnel);
+        let (mut from_client, mut to_client) = client.into_split();
+        let (mut from_server, mut to_server) = server.into_split();
+        for length in [4_000_000, 40, 9_000_000] {
+            let sent = bytes(length);
+            let mut expected = sent.clone();
+            if length == 4_000_000 {
+                expected.splice(0..0, *b"read ahead, ");
+            }
+            let mut received = vec![0; expected.len()];
+            let (sending, receiving) = tokio::join!(
+                to_client.write_all(&sent),
+                from_server.read_exact(&mut received)
+            );
+            sending.unwrap();
+            receiving.unwrap();
+            assert!(received == expected, "{length} forth");
+            let mut received = vec![0; sent.len()];
+            let (sending, receiving) = tokio::join!(
+                to_server.write_all(&sent),
+                from_client.read_exact(&mut received)
+            );
+            sending.unwrap();
+            receiving.unwrap();
+            assert!(received == sent, "{length} back");
+        }
+        to_client.shutdown().await.unwrap();
+        assert_eq!(receive(from_server).await, b"");
+        send(to_server, bytes(3_000_000)).await;
+        assert!(receive(from_client).await == bytes(3_000_000));
+        tunnel.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn long_runs_go_both_ways_at_once_whatever_the_connections_are() {
+        for server_is_socket in [true, false] {
+            let (client, near) = sockets().await;
+            let (far, server): (Side, crate::forward::Connection) = match server_is_socket {
+                true => {
+                    let (far, server) = sockets().await;
+                    (Side::socket(far, Bytes::new()), Box::new(server))
+                }
+                false => {
+                    let (far, server) = duplex(1000);
+                    (Side::connection(Box::new(far)), Box::new(server))
+                }
+            };
+            let tunnel = tokio::spawn(Tunnel::new(
+                Side::socket(near, Bytes::new()),
+                far,
+                Meter::default(),
+            ));
+            let (from_client, to_client) = client.into_split();
+            let (from_server, to_server) = tokio::io::split(server);
+            let (forth, back) = (bytes(7_000_000), bytes(5_000_000));
+            let (_, _, at_server, at_client) = tokio::join!(
+                send(to_client, forth.clone()),
+                send(to_server, back.clone()),
+                receive(from_server),
+                receive(from_client)
+            );
+            assert!(
+                at_server == forth && at_client == back,
+                "{server_is_socket}"
+            );
+            tunnel.await.unwrap().unwrap();
+        }
+    }
+}
