@@ -90,6 +90,12 @@ fn finish(workspace: Workspace, args: &StartArgs) -> Result<(), Failure> {
         Format::Json => print::json(&WorkspaceView::from(workspace))?,
         Format::Text if failed.is_none() => {
             print::to_stdout(|out| writeln!(out, "{}\n{}", workspace.id, workspace.url))?;
+            if workspace.phase == "running" {
+                print::note(&format!(
+                    "to see it in a browser: gitpod open {}",
+                    workspace.id
+                ));
+            }
         }
         Format::Text => {}
     }

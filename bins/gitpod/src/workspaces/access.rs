@@ -93,11 +93,9 @@ impl Workspaces {
         let instance = self.live(id).await?;
         let manager = &self.shared.manager;
         let described = manager.describe(&instance).await?;
-        let known = described.record.spec.ports.into_iter();
-        let mut spec = known
-            .filter(|known| known.port == port)
-            .last()
-            .unwrap_or_else(|| PortSpec::new(port));
+        let mut known = described.record.spec.ports.into_iter();
+        let known = known.rfind(|known| known.port == port);
+        let mut spec = known.unwrap_or_else(|| PortSpec::new(port));
         spec.visibility = visibility;
         Ok(manager.expose_port(&instance, spec).await?)
     }

@@ -82,11 +82,7 @@ pub(super) async fn own_networks() -> Finding {
         Ok(()) => Finding::ok("networks", "each workspace can have its own"),
         Err(why) => {
             let shared = "workspaces share this machine's, so two cannot listen on the same port";
-            Finding::note(
-                "networks",
-                format!("{shared}: {why}"),
-                why.fix().to_string(),
-            )
+            Finding::note("networks", format!("{shared}: {why}"), why.fix())
         }
     }
 }

@@ -48,7 +48,8 @@ pub(super) async fn events(
         told: HashMap::new(),
     };
     let closing = page.shared.closing.clone();
-    tokio::spawn(async move { closing.run_until_cancelled(teller.tell_all()).await });
+    let tell = Box::pin(teller.tell_all());
+    tokio::spawn(async move { closing.run_until_cancelled(tell).await });
     Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 

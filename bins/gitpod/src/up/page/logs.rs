@@ -8,11 +8,13 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, StreamExt};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Code;
 
 use super::Page;
 use super::change::id_of;
@@ -32,7 +34,10 @@ pub(super) async fn logs(
         task: String::new(),
     };
     let cannot = |why: tonic::Status| {
-        let status = axum::http::StatusCode::NOT_FOUND;
+        let status = match why.code() {
+            Code::NotFound => StatusCode::NOT_FOUND,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
         Refusal::new(status, why.message(), "reload the page")
     };
     let answer = page.shared.workspaces.logs(tonic::Request::new(request));
