@@ -121,6 +121,8 @@ pub struct Host {
     pub endpoints: Vec<String>,
     /// How far it has come.
     pub state: HostState,
+    /// How often it was blocked. Tokens of before are good for nothing.
+    pub blocks: u64,
     /// Public half of the key of its last certificate, in hexadecimal digits.
     pub host_key: Option<String>,
     /// The key that its requests are signed with, in hexadecimal digits.
@@ -141,6 +143,7 @@ impl Host {
             address: address.to_string(),
             endpoints: new.endpoints,
             state: HostState::Reserved,
+            blocks: 0,
             host_key: None,
             request_key: None,
             certificates: Vec::new(),
@@ -157,6 +160,12 @@ impl Host {
 
     pub(crate) fn cidr(&self) -> Option<Cidr> {
         self.address.parse().ok()
+    }
+
+    /// Puts all of its certificates on the list of those that nobody may accept any more.
+    pub(crate) fn revoke_all(&mut self) {
+        let certificates = std::mem::take(&mut self.certificates);
+        self.revoked.extend(certificates);
     }
 
     /// Forgets certificates that are over, with some time for clocks that are behind.

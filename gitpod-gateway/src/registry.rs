@@ -110,8 +110,8 @@ impl Registry {
         for _ in 0..COMMIT_ATTEMPTS {
             let (mut host, revision) = self.host_item(name).await?;
             host.state = HostState::Blocked;
-            let certificates = std::mem::take(&mut host.certificates);
-            host.revoked.extend(certificates);
+            host.blocks += 1;
+            host.revoke_all();
             host.request_key = None;
             host.forget_expired(now);
             let write = Write::change(host_key(name), revision, record::write(&host)?);
@@ -150,10 +150,6 @@ impl Registry {
             self.store.commit(some.to_vec()).await?;
         }
         Ok(())
-    }
-
-    async fn host(&self, name: &str) -> Result<Host, RegistryError> {
-        Ok(self.host_item(name).await?.0)
     }
 
     async fn host_item(&self, name: &str) -> Result<(Host, u64), RegistryError> {

@@ -43,8 +43,9 @@ impl EnrollmentToken {
         &self.0
     }
 
-    /// What is kept of it. Looking it up tells nothing about others.
-    pub(crate) fn hash(&self) -> String {
+    /// Its SHA-256, in hexadecimal digits: what may be kept of it.
+    #[must_use]
+    pub fn hash(&self) -> String {
         hex(&Sha256::digest(self.0.as_bytes()))
     }
 }

@@ -143,6 +143,7 @@ async fn blocked_host_is_on_every_list_until_its_certificates_are_over() {
         .await
         .unwrap();
 
+    let unused = registry.issue_token("env-1", at(2)).await.unwrap();
     registry.block("env-1", at(3)).await.unwrap();
     let told = registry
         .answer(&other.call("env-2", Wanted::Config, at(4)), at(4))
@@ -165,6 +166,16 @@ async fn blocked_host_is_on_every_list_until_its_certificates_are_over() {
         "its request key is forgotten"
     );
 
+    // Tokens of before are good for nothing, used or not.
+    for old in [&token, &unused] {
+        let refused = registry.enroll(&Keys::new().enroll(old), at(5)).await;
+        assert!(matches!(
+            refused.unwrap_err().reason(),
+            "TOKEN_SPENT" | "TOKEN_INVALID"
+        ));
+    }
+    let again = registry.enroll(&keys.enroll(&token), at(5)).await;
+    assert_eq!(again.unwrap_err().reason(), "TOKEN_INVALID");
     // It comes back with a new token and new keys only.
     let token = registry.issue_token("env-1", at(5)).await.unwrap();
     let refused = registry.enroll(&keys.enroll(&token), at(6)).await;
@@ -180,6 +191,24 @@ async fn blocked_host_is_on_every_list_until_its_certificates_are_over() {
         .await
         .unwrap();
     assert_eq!(told.blocklist, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn host_that_joins_anew_with_other_keys_shuts_its_former_self_out() {
+    let registry = in_memory().await;
+    let (_, token) = registry.add(environment("env-1"), at(0)).await.unwrap();
+    let first = registry
+        .enroll(&Keys::new().enroll(&token), at(1))
+        .await
+        .unwrap();
+    let token = registry.issue_token("env-1", at(2)).await.unwrap();
+    let second = registry
+        .enroll(&Keys::new().enroll(&token), at(3))
+        .await
+        .unwrap();
+    let former = Certificate::from_pem(first.certificate.as_ref().unwrap()).unwrap();
+    assert_eq!(second.blocklist, [former.fingerprint().to_string()]);
+    assert!(second.revision > first.revision);
 }
 
 #[tokio::test]

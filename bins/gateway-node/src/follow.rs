@@ -1,17 +1,16 @@
-//! Joining, and keeping up with the network.
+//! Keeping up with the network.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use gitpod_gateway::{
-    ConfigBundle, EnrollRequest, EnrollmentToken, HostCall, NodeOptions, Wanted, render,
-};
+use anyhow::bail;
+use gitpod_gateway::{ConfigBundle, HostCall, NodeOptions, Wanted, render};
 use jiff::Timestamp;
 use serde_json::Value;
-use support::ask::{Answer, Client};
+use support::ask::Client;
 
+use crate::join::{Joined, join_once, message, read_token, reason};
 use crate::keep::{Keys, Membership};
 use crate::nebula::Nebula;
 
@@ -23,67 +22,16 @@ pub(crate) struct Member {
     pub(crate) keys: Keys,
     pub(crate) options: NodeOptions,
     pub(crate) nebula: Nebula,
+    /// Where the operator writes tokens.
+    pub(crate) token_file: Option<PathBuf>,
+    /// Hash of the last token that was of no use.
+    pub(crate) refused: String,
     pub(crate) now: Arc<RwLock<Membership>>,
-}
-
-/// Lets the host join with the token in `file`.
-pub(crate) async fn join(
-    client: &Client,
-    dir: &Path,
-    keys: Keys,
-    file: Option<&Path>,
-) -> anyhow::Result<(Keys, Membership)> {
-    let Some(file) = file else {
-        bail!(
-            "this host has not joined yet: write the token of `gateway-server host add` to a file, and name that in tokenFile"
-        );
-    };
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read the token in {}", file.display()))?;
-    let token = EnrollmentToken::shown(&text);
-    let mut keys = keys;
-    let mut wait = Duration::from_secs(1);
-    loop {
-        let request = EnrollRequest::new(&token, &keys.host, &keys.request);
-        match client
-            .post("/v1/enroll", &serde_json::to_value(&request)?)
-            .await
-        {
-            Ok(answer) if answer.status.is_success() => {
-                let bundle: ConfigBundle = serde_json::from_value(answer.value)?;
-                let certificate = bundle.certificate.clone();
-                let certificate = certificate.context("the server gave no certificate")?;
-                let membership = Membership {
-                    certificate,
-                    bundle,
-                };
-                membership.store(dir)?;
-                tracing::info!(
-                    host = membership.bundle.host,
-                    network = membership.bundle.network,
-                    "joined"
-                );
-                return Ok((keys, membership));
-            }
-            Ok(answer) if reason(&answer) == "KEY_BLOCKED" => {
-                tracing::warn!("the keys of this host are blocked; it makes new ones");
-                keys = Keys::renew(dir)?;
-                continue;
-            }
-            Ok(answer) if !answer.status.is_server_error() => {
-                bail!("the server refuses this host: {}", message(&answer))
-            }
-            Ok(answer) => tracing::warn!(why = message(&answer), ?wait, "cannot join yet"),
-            Err(why) => tracing::warn!(why = %format!("{why:#}"), ?wait, "cannot join yet"),
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(Duration::from_secs(30));
-    }
 }
 
 impl Member {
     /// Asks again and again what has changed, and for new certificates in time.
-    pub(crate) async fn follow(self) {
+    pub(crate) async fn follow(mut self) {
         loop {
             let (wait, wants) = self.next(Timestamp::now());
             // Apart from each other, so that a thousand hosts do not all ask at once.
@@ -113,7 +61,7 @@ impl Member {
         }
     }
 
-    async fn ask(&self, wants: Wanted) -> anyhow::Result<()> {
+    async fn ask(&mut self, wants: Wanted) -> anyhow::Result<()> {
         let last = self
             .now
             .read()
@@ -132,6 +80,9 @@ impl Member {
             .post("/v1/call", &serde_json::to_value(&call)?)
             .await?;
         if !answer.status.is_success() {
+            if matches!(reason(&answer), "BAD_SIGNATURE" | "HOST_BLOCKED") {
+                self.join_anew(&last).await?;
+            }
             bail!("the server refuses: {}", message(&answer));
         }
         let bundle: ConfigBundle = serde_json::from_value(answer.value)?;
@@ -142,15 +93,36 @@ impl Member {
                 last.bundle.revision
             );
         }
-        let certificate = bundle
-            .certificate
-            .clone()
-            .unwrap_or_else(|| last.certificate.clone());
+        let certificate = bundle.certificate.clone();
         let next = Membership {
-            certificate,
+            certificate: certificate.unwrap_or_else(|| last.certificate.clone()),
             bundle,
+            joined_with: last.joined_with.clone(),
         };
-        let (before, after) = (self.rendered(&last), self.rendered(&next));
+        self.take_over(&last, next).await
+    }
+
+    /// A host that is blocked, or was forgotten, tries a token that it has not tried yet.
+    async fn join_anew(&mut self, last: &Membership) -> anyhow::Result<()> {
+        let token = self.token_file.as_deref().map(read_token).transpose()?;
+        let tried = [last.joined_with.clone(), self.refused.clone()];
+        let Some(token) = token.filter(|token| !tried.contains(&token.hash())) else {
+            return Ok(());
+        };
+        self.keys = Keys::renew(&self.dir)?;
+        match join_once(&self.client, &self.keys, &token).await {
+            Ok(Joined::Member(next)) => self.take_over(last, *next).await,
+            Ok(Joined::NotYet(why)) => bail!("cannot join anew yet: {why}"),
+            Ok(Joined::KeysBlocked) => Ok(()), // new ones are made the next time
+            Err(why) => {
+                self.refused = token.hash();
+                Err(why)
+            }
+        }
+    }
+
+    async fn take_over(&self, last: &Membership, next: Membership) -> anyhow::Result<()> {
+        let (before, after) = (self.rendered(last), self.rendered(&next));
         if before != after {
             self.nebula.configure(&after).await?;
             let certificate = last.certificate != next.certificate;
@@ -174,17 +146,4 @@ impl Member {
             &self.options,
         )
     }
-}
-
-fn reason(answer: &Answer) -> &str {
-    let reason = answer.value.pointer("/error/reason");
-    reason.and_then(Value::as_str).unwrap_or_default()
-}
-
-fn message(answer: &Answer) -> String {
-    let message = answer
-        .value
-        .pointer("/error/message")
-        .and_then(Value::as_str);
-    message.map_or_else(|| answer.status.to_string(), str::to_owned)
 }

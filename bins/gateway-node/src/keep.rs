@@ -62,6 +62,8 @@ impl Keys {
 pub(crate) struct Membership {
     pub(crate) certificate: String,
     pub(crate) bundle: ConfigBundle,
+    /// Hash of the token that it has joined with.
+    pub(crate) joined_with: String,
 }
 
 const MEMBERSHIP: &str = "membership.json";

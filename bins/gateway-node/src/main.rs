@@ -2,6 +2,7 @@
 
 mod config;
 mod follow;
+mod join;
 mod keep;
 mod nebula;
 mod wire;

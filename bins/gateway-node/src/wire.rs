@@ -10,7 +10,8 @@ use support::tls::ClientTls;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::follow::{Member, join};
+use crate::follow::Member;
+use crate::join::join;
 use crate::keep::{Keys, Membership};
 use crate::nebula::Nebula;
 
@@ -40,6 +41,8 @@ pub(crate) async fn run(config: Config, stop: CancellationToken) -> anyhow::Resu
         keys,
         options: config.options.clone(),
         nebula: nebula.clone(),
+        token_file: config.token_file.clone(),
+        refused: String::new(),
         now: Arc::new(RwLock::new(membership.clone())),
     };
     serve_operations(&config, metrics, &member, &stop).await?;

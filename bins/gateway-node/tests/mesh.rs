@@ -253,6 +253,14 @@ fn hosts_join_meet_renew_and_are_shut_out() {
         blocked.elapsed()
     );
 
+    // With a new token it makes new keys, and is back without a restart.
+    let token = network.operator(&["token", "env"]);
+    let file = network.dir.path().join("env/token");
+    std::fs::write(file, token["token"].as_str().unwrap()).unwrap();
+    wait_until("a ping after joining anew", || {
+        machines.ping("proxy", &environment)
+    });
+
     for program in [env, proxy, light] {
         assert!(program.stop().success());
     }

@@ -31,7 +31,7 @@ impl Registry {
             let writes = vec![
                 Write::create(host_key(&host.name), record::write(&host)?),
                 Write::create(ip_key(address), json!({ "host": host.name })),
-                self.token_write(&token, &host.name, now)?,
+                self.token_write(&token, &host, now)?,
             ];
             match self.store.commit(writes).await {
                 Ok(()) => return Ok((host, token)),
@@ -55,9 +55,9 @@ impl Registry {
         name: &str,
         now: Timestamp,
     ) -> Result<EnrollmentToken, RegistryError> {
-        self.host(name).await?;
+        let (host, _) = self.host_item(name).await?;
         let token = EnrollmentToken::generate()?;
-        let write = self.token_write(&token, name, now)?;
+        let write = self.token_write(&token, &host, now)?;
         self.store.commit(vec![write]).await?;
         Ok(token)
     }
@@ -65,12 +65,13 @@ impl Registry {
     fn token_write(
         &self,
         token: &EnrollmentToken,
-        host: &str,
+        host: &Host,
         now: Timestamp,
     ) -> Result<Write, RegistryError> {
         let expires_at = later(now, self.settings.token_lifetime)?;
         let record = TokenRecord {
-            host: host.to_owned(),
+            host: host.name.clone(),
+            blocks: host.blocks,
             expires_at,
             spent_by: None,
         };

@@ -54,8 +54,15 @@ impl Registry {
             _ => {}
         }
         let (mut host, revision) = self.host_item(&token.host).await?;
+        if token.blocks != host.blocks {
+            return Err(RegistryError::TokenInvalid); // who was blocked had it, or could have
+        }
         if host.state == HostState::Blocked && host.host_key.as_ref() == Some(&request.host_key) {
             return Err(RegistryError::KeyBlocked);
+        }
+        if host.host_key.as_ref() != Some(&request.host_key) {
+            // One address is one host's: of two, the newer one would get all traffic.
+            host.revoke_all();
         }
         let certificate = self.certify(&mut host, key, now).await?;
         host.state = HostState::Enrolled;

@@ -35,6 +35,8 @@ pub(super) fn token_key(token: &EnrollmentToken) -> String {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct TokenRecord {
     pub(super) host: String,
+    /// How often the host had been blocked when it was issued.
+    pub(super) blocks: u64,
     pub(super) expires_at: Timestamp,
     /// Hash of the keys of who has joined with it.
     pub(super) spent_by: Option<String>,
