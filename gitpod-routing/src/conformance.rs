@@ -121,3 +121,9 @@ pub use self::links::{share_store_remembers_and_forgets, used_links_are_used_onc
 
 #[cfg(feature = "sign-in")]
 mod links;
+
+#[cfg(feature = "wake")]
+pub use self::starter::starter_starts_one_run;
+
+#[cfg(feature = "wake")]
+mod starter;

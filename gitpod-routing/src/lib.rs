@@ -82,6 +82,22 @@
 //! how long it is reaches no stage if the server in front tidies it up, as hyper does; wrap
 //! connections in `CheckedStream` to have it refused. What is forwarded is framed anew anyway.
 //!
+//! # Limits
+//!
+//! | what | by default | set with |
+//! | --- | --- | --- |
+//! | header fields, bytes of a head | 100, 64 KiB | [`layers::ParseHostLayer::with_head_limits`] |
+//! | a client that sends nothing of a body | 120 s | `ForwardOptions::with_body_idle_timeout` |
+//! | a workspace that does not answer a connection | 10 s | `ForwardOptions::with_connect_timeout` |
+//! | upgraded connections to a workspace | 1000 | `ForwardOptions::with_max_upgrades` |
+//! | idle connections to a server | 100, 60 s | `ForwardOptions::with_max_idle`, `with_idle_timeout` |
+//! | requests held for a start | 1000 a workspace, 10 000, 60 s, 1 MiB | `WakeLimits` |
+//! | connections from one source | up to the listener | [`Sources`] |
+//!
+//! What goes over one is refused, with [`Refusal::OverLimit`] or [`Refusal`]'s other variants,
+//! and counts in `gitpod_ws_proxy_refusals_total`. How long a head may take, and how many
+//! streams a connection has, is up to the server in front.
+//!
 //! # Where it differs from the reference
 //!
 //! | here | to have it as the reference does |
@@ -138,6 +154,7 @@ mod revocation;
 mod secret;
 mod service;
 mod share;
+mod sources;
 mod stage;
 #[cfg(feature = "tls")]
 mod tls;
@@ -175,12 +192,13 @@ pub use self::pages::{BuiltInPages, Format, Page, Pages, RefusedTo};
 pub use self::peer::Peer;
 #[cfg(feature = "proxy")]
 pub use self::proxy::{ProxyBody, WorkspaceProxy};
-pub use self::refusal::{BadRequest, LinkRefused, NotWoken, Refusal, Unanswered};
+pub use self::refusal::{BadRequest, Limit, LinkRefused, NotWoken, Refusal, Unanswered};
 #[cfg(feature = "revocation")]
 pub use self::revocation::{Lease, Revocation};
 pub use self::secret::OwnerToken;
 pub use self::service::WorkspaceService;
 pub use self::share::{Share, ShareId, ShareIdError, ShareScope};
+pub use self::sources::{Seat, Sources};
 #[cfg(feature = "wake")]
 pub use self::stage::Admitted;
 pub use self::stage::{Permit, Routed};

@@ -25,6 +25,8 @@ use crate::service::WorkspaceService;
 /// | `not-running` | 503 |
 /// | `wake-queue-full`, `wake-timeout`, `wake-failed`, `wake-body-too-long` | 503, 503, 503, 413 |
 /// | `not-listening`, `unreachable` | 404 for a port or the editor of a debug workspace, else 502 |
+/// | `limit-head`, `limit-body-idle`, and the connection is closed | 431, 408 |
+/// | `limit-upgrades` | 503 |
 /// | `lookup-failed`, `share-not-checked` | 503 |
 /// | `link-invalid`, `link-expired`, `link-used`, `link-revoked`, `link-not-navigated` | 403 |
 /// | `link-not-checked` | 503 |
@@ -41,6 +43,9 @@ pub enum Refusal {
     /// Whether the workspace exists could not be found out.
     #[error("lookup failed")]
     LookupFailed(#[source] Arc<ProviderError>),
+    /// It asks for more than anyone gets.
+    #[error("over a limit")]
+    OverLimit(#[source] Limit),
     /// It follows a link that does not let it in.
     #[error("link does not let in")]
     Link(#[source] LinkRefused),
@@ -94,6 +99,39 @@ impl Unanswered {
         match (self.service, self.debug) {
             (WorkspaceService::Port(_), _) | (WorkspaceService::Ide, true) => StatusCode::NOT_FOUND,
             _ => StatusCode::BAD_GATEWAY,
+        }
+    }
+}
+
+/// Which limit a request goes over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Limit {
+    /// Its head has too many fields, or too long ones.
+    #[error("head of the request is too long")]
+    Head,
+    /// Nothing of its body came for too long.
+    #[error("body of the request came too slowly")]
+    BodyIdle,
+    /// The workspace has as many upgraded connections as it may.
+    #[error("too many upgraded connections")]
+    Upgrades,
+}
+
+impl Limit {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Head => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::BodyIdle => StatusCode::REQUEST_TIMEOUT,
+            Self::Upgrades => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Head => "limit-head",
+            Self::BodyIdle => "limit-body-idle",
+            Self::Upgrades => "limit-upgrades",
         }
     }
 }
@@ -195,6 +233,7 @@ impl Refusal {
             | Self::Denied(Denied::UncheckedShare)
             | Self::Link(LinkRefused::NotChecked) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Link(_) => StatusCode::FORBIDDEN,
+            Self::OverLimit(limit) => limit.status(),
             Self::NotWoken(NotWoken::BodyTooLong) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotWoken(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoSuchWorkspace | Self::UnknownHost(_) => StatusCode::NOT_FOUND,
@@ -215,6 +254,7 @@ impl Refusal {
             Self::Denied(Denied::ForeignOrigin) => "foreign-origin",
             Self::Denied(Denied::UncheckedShare) => "share-not-checked",
             Self::Link(why) => why.reason(),
+            Self::OverLimit(limit) => limit.reason(),
             Self::LookupFailed(_) => "lookup-failed",
             Self::NoSuchWorkspace | Self::SentToStartPage(_) => "no-such-workspace",
             Self::NotRunning(_) => "not-running",
@@ -233,7 +273,9 @@ impl Refusal {
             Self::LookupFailed(why) => why.is_transient(),
             Self::NotRunning(state) => *state == RunState::Starting,
             Self::NotWoken(why) => matches!(why, NotWoken::QueueFull | NotWoken::TimedOut),
-            Self::Denied(Denied::UncheckedShare) | Self::Link(LinkRefused::NotChecked) => true,
+            Self::Denied(Denied::UncheckedShare)
+            | Self::Link(LinkRefused::NotChecked)
+            | Self::OverLimit(Limit::Upgrades) => true,
             _ => false,
         }
     }
@@ -252,8 +294,11 @@ impl Refusal {
         let mut response = Response::new(B::default());
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
-        if matches!(self, Self::BadRequest(_)) {
-            // What follows on the connection may be part of the unclear request.
+        if matches!(
+            self,
+            Self::BadRequest(_) | Self::OverLimit(Limit::Head | Limit::BodyIdle)
+        ) {
+            // What follows on the connection may be part of this request.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Self::SentToStartPage(url) = &self {

@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gitpod_routing::{
     ConnectError, Connector, DialTarget, DirectConnector, Lookup, MemoryProvider, MemoryShares,
-    MemoryUsedLinks, WorkspaceId, WorkspaceInfoProvider, WorkspaceService, conformance,
+    MemoryStarter, MemoryUsedLinks, RunState, WorkspaceId, WorkspaceInfoProvider, WorkspaceService,
+    conformance,
 };
 use http::Response;
 use http_body_util::Full;
@@ -104,4 +105,16 @@ async fn stores_behind_links_conform() {
     let other = "blue-whale-ns35kd21".parse().unwrap();
     conformance::share_store_remembers_and_forgets(&MemoryShares::new(), &id(), &other).await;
     conformance::used_links_are_used_once(&MemoryUsedLinks::new()).await;
+}
+
+#[tokio::test]
+async fn memory_starter_conforms() {
+    let workspaces = MemoryProvider::new();
+    let mut stopped = info(&[]);
+    stopped.state = RunState::Stopped;
+    workspaces.insert(stopped.clone());
+    let starter = MemoryStarter::new(workspaces.clone(), [127, 0, 0, 1].into());
+    let started = conformance::starter_starts_one_run(&starter, &workspaces, &stopped);
+    soon("a start", started).await;
+    assert_eq!(starter.starts(), 1);
 }

@@ -4,19 +4,22 @@
 
 mod support;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use gitpod_routing::layers::{AuthorizeLayer, LocateLayer, ParseHostLayer, SignInLayer};
 use gitpod_routing::{
-    HostTarget, Links, LocalPath, NewShare, PortInfo, PublicUrl, Scheme, SecretUrl, ShareScope,
-    SigningKey,
+    Access, AccessPolicy, HostTarget, Links, LocalPath, MemoryProvider, NewShare, Permit, PortInfo,
+    PublicUrl, Routed, Scheme, SecretUrl, ShareScope, SigningKey,
 };
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use support::*;
+use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 /// What the workspace has seen, as text.
 type Seen = Arc<Mutex<Vec<String>>>;
@@ -282,4 +285,44 @@ async fn share_cookie_that_a_sibling_sets_does_not_keep_a_visitor_out() {
     let both = format!("cookie: {name}=forged; {name}=; {pair}");
     let answer = stand.ask("GET", &host(stand.port), "/", &[&both]).await;
     assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test]
+async fn permit_of_a_visitor_says_by_which_share() {
+    let links = Links::new(
+        SigningKey::from_bytes([9; 32]),
+        PublicUrl::new(Scheme::Http, pattern()),
+    );
+    let workspaces = MemoryProvider::new();
+    workspaces.insert(info(&[]).with_ports(vec![PortInfo::new(3000)]));
+    let policy = AccessPolicy::new(pattern(), "example.com");
+    let leaf = service_fn(|routed: Routed<Permit, ()>| async move {
+        let access = format!("{:?}", routed.stage().access());
+        Ok::<_, Infallible>(Response::new(access))
+    });
+    let service = ServiceBuilder::new()
+        .layer(ParseHostLayer::new(pattern()))
+        .layer(LocateLayer::new(Arc::new(workspaces)))
+        .layer(SignInLayer::new(links.clone(), policy.cookies().clone()))
+        .layer(AuthorizeLayer::new(policy))
+        .service(leaf);
+    let ask = async |path: &str, name: &str, value: &str| {
+        let request = Request::get(path)
+            .header("host", host(3000))
+            .header(name, value);
+        service
+            .clone()
+            .oneshot(request.body(()).unwrap())
+            .await
+            .unwrap()
+    };
+    let wish = NewShare::new(id(), Duration::from_secs(60)).of(ShareScope::Port(3000));
+    let (share, url) = links.share(wish, SystemTime::now()).await.unwrap();
+    let answer = ask(&parts(&url).1, "accept", "*/*").await;
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+    let visitor = ask("/", "cookie", cookie.split(';').next().unwrap()).await;
+    assert_eq!(visitor.body(), &format!("{:?}", Access::Shared(share.id)));
+    // Who is the owner as well goes on as the owner.
+    let owner = ask("/", "x-gitpod-owner-token", TOKEN).await;
+    assert_eq!(owner.body(), "Owner");
 }

@@ -4,17 +4,23 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project::pin_project;
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::forward::continuing::Gate;
 use crate::forward::headers::may_trail;
 use crate::forward::pool::Checkin;
 use crate::forward::watch::{NoLongerAllowed, Watch};
 use crate::info::BoxError;
+use crate::refusal::Limit;
 
 /// Body of a forwarded response.
 ///
@@ -121,6 +127,32 @@ pub(crate) struct RequestBody {
     /// Holds the body back until the server asks for it.
     gate: Option<Gate>,
     watch: Option<Watch>,
+    patience: Option<Patience>,
+}
+
+/// How long a client may send nothing while more is wanted.
+struct Patience {
+    longest: Duration,
+    /// From when the client was last waited for.
+    timer: Option<Pin<Box<Sleep>>>,
+    is_waiting: bool,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Patience {
+    /// Whether the client was waited for too long, now that there is nothing of it.
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let longest = self.longest;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(longest)));
+        if !std::mem::replace(&mut self.is_waiting, true) {
+            timer.as_mut().reset(Instant::now() + longest);
+        }
+        let is_over = timer.as_mut().poll(cx).is_ready();
+        if is_over {
+            self.is_over.store(true, Ordering::SeqCst);
+        }
+        is_over
+    }
 }
 
 impl RequestBody {
@@ -148,12 +180,28 @@ impl RequestBody {
         self
     }
 
+    /// Fails when the client sends nothing for `longest`. Tells whether it has, in the flag.
+    pub(crate) fn with_patience(mut self, longest: Duration) -> (Self, Option<Arc<AtomicBool>>) {
+        if self.is_end_stream() {
+            return (self, None);
+        }
+        let is_over = Arc::new(AtomicBool::new(false));
+        self.patience = Some(Patience {
+            longest,
+            timer: None,
+            is_waiting: false,
+            is_over: Arc::clone(&is_over),
+        });
+        (self, Some(is_over))
+    }
+
     /// Nothing at all.
     pub(crate) fn empty() -> Self {
         Self {
             inner: None,
             gate: None,
             watch: None,
+            patience: None,
         }
     }
 
@@ -185,6 +233,14 @@ impl Body for RequestBody {
         {
             this.inner = None;
             return Poll::Ready(Some(Err(NoLongerAllowed.into())));
+        }
+        if let Some(patience) = &mut this.patience {
+            if frame.is_ready() {
+                patience.is_waiting = false;
+            } else if patience.poll_over(cx) {
+                this.inner = None;
+                return Poll::Ready(Some(Err(Limit::BodyIdle.into())));
+            }
         }
         Poll::Ready(ready!(frame).map(|frame| frame.map(without_forbidden_trailers)))
     }

@@ -1,5 +1,6 @@
 //! One request, one answer.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::header::{CONNECTION, EXPECT, SEC_WEBSOCKET_KEY, UPGRADE};
@@ -19,12 +20,13 @@ use crate::forward::headers::OwnHost;
 use crate::forward::pool::{Checkin, Sender};
 use crate::forward::spelling::Spelled;
 use crate::forward::upgrade::Meter;
+use crate::forward::upgrades::Upgraded;
 use crate::forward::usage::Usage;
 use crate::forward::watch::{self, Counts, Watch};
 use crate::forward::{Shared, headers, upgrade};
 use crate::info::{BoxError, Protocol};
 use crate::layers::{Exchange, Served};
-use crate::refusal::{Refusal, Unanswered};
+use crate::refusal::{Limit, Refusal, Unanswered};
 use crate::stage::Permit;
 
 /// Forwards `request`, which `permit` lets through.
@@ -46,6 +48,10 @@ where
     };
     // Only now: it marks the connection as one that may change its protocol.
     let client = asked.as_ref().map(|_| hyper::upgrade::on(&mut request));
+    let seat = asked
+        .as_ref()
+        .map(|_| shared.seat_for(permit))
+        .transpose()?;
     let (mut parts, body) = request.into_parts();
     shared
         .headers
@@ -55,8 +61,13 @@ where
     let host = OwnHost::of(&parts.headers);
     let target = DialTarget::of(permit);
     let body = RequestBody::new(body).watched(|| Watch::of(shared, permit, Counts::AsUse));
+    let (body, is_idle) = body.with_patience(shared.limits.body_idle);
     let request = Request::from_parts(head_only(parts), body);
-    let (mut response, sender) = send(shared, permit, &target, request).await?;
+    let sent = send(shared, permit, &target, request).await;
+    let (mut response, sender) = sent.map_err(|why| match is_idle {
+        Some(is_idle) if is_idle.load(Ordering::SeqCst) => Refusal::OverLimit(Limit::BodyIdle),
+        _ => why,
+    })?;
     if began.took() > UNNOTICED && shared.has_revoked(permit) {
         return Err(Refusal::Unreachable(unanswered(&target)));
     }
@@ -69,7 +80,8 @@ where
         response.status(),
     );
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return switch(shared, permit, &host, asked.zip(client), response);
+        let asked = asked.zip(client).zip(seat);
+        return switch(shared, permit, &host, asked, response);
     }
     shared
         .headers
@@ -245,15 +257,15 @@ fn switch(
     shared: &Shared,
     permit: &Permit,
     host: &OwnHost,
-    asked: Option<(HeaderValue, OnUpgrade)>,
+    asked: Option<((HeaderValue, OnUpgrade), Upgraded)>,
     mut response: Response<Incoming>,
 ) -> Result<Response<ForwardBody>, Refusal> {
     let server = Unanswered {
         service: permit.service(),
         debug: permit.target().debug,
     };
-    let agreed = asked.filter(|(asked, _)| upgrade::is_agreed(asked, response.headers()));
-    let Some((_, client)) = agreed else {
+    let agreed = asked.filter(|((asked, _), _)| upgrade::is_agreed(asked, response.headers()));
+    let Some(((_, client), seat)) = agreed else {
         tracing::debug!("workspace switched to a protocol that was not asked for");
         return Err(Refusal::Unreachable(server));
     };
@@ -266,6 +278,7 @@ fn switch(
     let is_websocket = protocol.as_ref().is_some_and(is_websocket);
     let meter = Meter::new(Usage::of(permit), is_websocket);
     tokio::spawn(async move {
+        let _seat = seat;
         tokio::select! {
             () = upgrade::tunnel(client, workspace, meter) => {}
             () = watch::revoked(lease.as_ref()) => tracing::debug!("tunnel is no longer allowed"),
@@ -286,6 +299,11 @@ fn is_websocket(protocol: &HeaderValue) -> bool {
 }
 
 impl Shared {
+    fn seat_for(&self, permit: &Permit) -> Result<Upgraded, Refusal> {
+        let seat = self.upgrades.admit(&permit.info().id);
+        seat.ok_or(Refusal::OverLimit(Limit::Upgrades))
+    }
+
     fn has_revoked(&self, permit: &Permit) -> bool {
         let all = self.revocation.as_ref();
         all.is_some_and(|all| !all.still_allows(permit))

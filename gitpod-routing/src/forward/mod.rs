@@ -19,6 +19,7 @@ mod spelling;
 mod splice;
 mod tunnel;
 mod upgrade;
+mod upgrades;
 mod usage;
 mod watch;
 
@@ -41,6 +42,7 @@ pub use self::connect::{
 use self::headers::{ForwardedStyle, HeaderPolicy, SupervisorCookies};
 use self::pool::Pool;
 pub use self::secure::TlsClient;
+use self::upgrades::Upgrades;
 use crate::access::CookieNames;
 use crate::host::Scheme;
 use crate::info::BoxError;
@@ -67,12 +69,14 @@ pub(crate) struct Shared {
     headers: HeaderPolicy,
     pool: Pool,
     limits: Limits,
+    upgrades: Upgrades,
     revocation: Option<Revocation>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     connect: Duration,
+    body_idle: Duration,
 }
 
 impl Forward {
@@ -94,6 +98,8 @@ impl Forward {
             idle_timeout,
             max_idle,
             connect,
+            body_idle,
+            max_upgrades,
             tls,
             revocation,
         } = options;
@@ -107,7 +113,8 @@ impl Forward {
                 supervisor_cookies,
             },
             pool: Pool::new(idle_timeout, max_idle),
-            limits: Limits { connect },
+            limits: Limits { connect, body_idle },
+            upgrades: Upgrades::new(max_upgrades),
             revocation,
         }))
     }
@@ -159,6 +166,8 @@ pub struct ForwardOptions {
     idle_timeout: Duration,
     max_idle: usize,
     connect: Duration,
+    body_idle: Duration,
+    max_upgrades: usize,
     tls: Option<Arc<dyn TlsClient>>,
     revocation: Option<Revocation>,
 }
@@ -176,6 +185,8 @@ impl ForwardOptions {
             idle_timeout: IDLE_TIMEOUT,
             max_idle: MAX_IDLE_PER_SERVER,
             connect: CONNECT_TIMEOUT,
+            body_idle: BODY_IDLE_TIMEOUT,
+            max_upgrades: MAX_UPGRADES,
             tls: None,
             revocation: None,
         }
@@ -218,6 +229,22 @@ impl ForwardOptions {
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect = timeout;
+        self
+    }
+
+    /// Gives a request up, with 408, when nothing of its body came for `timeout`, instead of
+    /// 120 s, although the workspace would take more.
+    #[must_use]
+    pub fn with_body_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.body_idle = timeout;
+        self
+    }
+
+    /// Opens at most `upgrades` connections of other protocols, such as WebSocket, to one
+    /// workspace at a time, instead of 1000. Others are refused with 503.
+    #[must_use]
+    pub fn with_max_upgrades(mut self, upgrades: usize) -> Self {
+        self.max_upgrades = upgrades;
         self
     }
 
@@ -282,3 +309,10 @@ impl PublicAddress {
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_IDLE_PER_SERVER: usize = 100;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Chosen by us: twice what proxies in front usually wait, so that they are the ones to end it.
+const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Per workspace. Chosen by us: an editor has a dozen per window. Each takes two descriptors
+/// of the proxy, which are shared by all workspaces.
+const MAX_UPGRADES: usize = 1000;

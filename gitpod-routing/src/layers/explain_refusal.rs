@@ -55,7 +55,8 @@ impl<S> Layer<S> for ExplainRefusalLayer {
 /// Gives responses that carry a [`Refusal`] a body that the client can read.
 ///
 /// The form follows `Accept`: a page, `application/problem+json`, or plain text. Other
-/// responses pass as they are.
+/// responses pass as they are. Each refusal counts in `gitpod_ws_proxy_refusals_total`, by
+/// `reason`.
 #[derive(Clone, Debug)]
 pub struct ExplainRefusal<S> {
     inner: S,
@@ -119,6 +120,8 @@ fn explain<R>(
     refusal: &Refusal,
     response: Response<R>,
 ) -> Response<ExplainedBody<R>> {
+    let reason = refusal.reason();
+    metrics::counter!("gitpod_ws_proxy_refusals_total", "reason" => reason).increment(1);
     tracing::debug!(reason = refusal.reason(), status = %refusal.status(), "request refused");
     let page = match response.extensions().get::<RefusedTo>() {
         Some(to) => pages.page_for(refusal, format, to),

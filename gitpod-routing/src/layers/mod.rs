@@ -43,6 +43,36 @@
 //! serve(ServiceBuilder::new().layer(parse).layer(authorize).layer(locate).service_fn(leaf));
 //! # }
 //! ```
+#![cfg_attr(
+    feature = "wake",
+    doc = r"
+What was admitted need not run, so [`WakeLayer`] has to stand behind [`AdmitLayer`]:
+
+```
+# use std::convert::Infallible;
+# use gitpod_routing::{Permit, Routed, layers::*};
+# use http::{Request, Response};
+# use tower::{Service, ServiceBuilder};
+# fn serve<S: Service<Request<()>>>(_: S) {}
+# async fn leaf(_: Routed<Permit, ()>) -> Result<Response<()>, Infallible> { Ok(Response::new(())) }
+# fn build(parse: ParseHostLayer, locate: LocateLayer, admit: AdmitLayer, wake: WakeLayer) {
+serve(ServiceBuilder::new().layer(parse).layer(locate).layer(admit).layer(wake).service_fn(leaf));
+# }
+```
+
+```compile_fail
+# use std::convert::Infallible;
+# use gitpod_routing::{Permit, Routed, layers::*};
+# use http::{Request, Response};
+# use tower::{Service, ServiceBuilder};
+# fn serve<S: Service<Request<()>>>(_: S) {}
+# async fn leaf(_: Routed<Permit, ()>) -> Result<Response<()>, Infallible> { Ok(Response::new(())) }
+# fn build(parse: ParseHostLayer, locate: LocateLayer, admit: AdmitLayer, wake: WakeLayer) {
+serve(ServiceBuilder::new().layer(parse).layer(locate).layer(admit).service_fn(leaf));
+# }
+```
+"
+)]
 
 mod adapt;
 #[cfg(feature = "wake")]

@@ -12,7 +12,7 @@ use tower_service::Service;
 use crate::framing;
 use crate::host::{Endpoint, HostError, HostPattern, HostSource, HostTarget, Via};
 use crate::layers::StageFuture;
-use crate::refusal::{BadRequest, Refusal};
+use crate::refusal::{BadRequest, Limit, Refusal};
 use crate::stage::Routed;
 
 /// Applies [`ParseHost`].
@@ -20,6 +20,14 @@ use crate::stage::Routed;
 pub struct ParseHostLayer {
     pattern: Arc<HostPattern>,
     source: HostSource,
+    most: HeadLimits,
+}
+
+/// The longest head that is read.
+#[derive(Clone, Copy, Debug)]
+struct HeadLimits {
+    fields: usize,
+    bytes: usize,
 }
 
 impl ParseHostLayer {
@@ -29,7 +37,20 @@ impl ParseHostLayer {
         Self {
             pattern: Arc::new(pattern),
             source: HostSource::new(),
+            most: HeadLimits {
+                fields: MAX_FIELDS,
+                bytes: MAX_HEAD,
+            },
         }
+    }
+
+    /// Refuses requests of more than `fields` header fields, or of more than `bytes` in target
+    /// and fields, with 431; instead of 100 and 64 KiB. The server in front has limits of its
+    /// own, before it has read a request as a whole.
+    #[must_use]
+    pub fn with_head_limits(mut self, fields: usize, bytes: usize) -> Self {
+        self.most = HeadLimits { fields, bytes };
+        self
     }
 
     /// Reads the host from `source` instead of the `Host` header alone.
@@ -48,6 +69,7 @@ impl<S> Layer<S> for ParseHostLayer {
             inner,
             pattern: Arc::clone(&self.pattern),
             source: self.source.clone(),
+            most: self.most,
         }
     }
 }
@@ -65,10 +87,12 @@ pub struct ParseHost<S> {
     inner: S,
     pattern: Arc<HostPattern>,
     source: HostSource,
+    most: HeadLimits,
 }
 
 impl<S> ParseHost<S> {
     fn read(&self, parts: &mut Parts) -> Result<HostTarget, Refusal> {
+        self.most.check(parts)?;
         framing::check(parts).map_err(Refusal::BadRequest)?;
         if parts.version == Version::HTTP_11 && !parts.headers.contains_key(HOST) {
             return Err(Refusal::BadRequest(BadRequest::UnclearHost)); // RFC 9112, section 3.2
@@ -113,6 +137,18 @@ where
     }
 }
 
+impl HeadLimits {
+    fn check(self, parts: &Parts) -> Result<(), Refusal> {
+        let fields = parts.headers.iter();
+        let lengths = fields.map(|(name, value)| name.as_str().len() + value.len());
+        let target = parts.uri.path().len() + parts.uri.query().map_or(0, str::len);
+        match parts.headers.len() > self.fields || lengths.sum::<usize>() + target > self.bytes {
+            true => Err(Refusal::OverLimit(Limit::Head)),
+            false => Ok(()),
+        }
+    }
+}
+
 /// `uri` with `path` in the place of its own, and its query kept.
 fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
     let path_and_query = match uri.query() {
@@ -123,5 +159,12 @@ fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
     parts.path_and_query = Some(path_and_query.ok()?);
     Uri::from_parts(parts).ok()
 }
+
+/// What hyper takes, and far more than browsers send.
+const MAX_FIELDS: usize = 100;
+
+/// Cookies of many workspaces add up, 8 KiB are soon reached; servers in workspaces have
+/// limits of their own.
+const MAX_HEAD: usize = 64 * 1024;
 
 const BAD_TARGET: Refusal = Refusal::BadRequest(BadRequest::BadTarget);

@@ -176,11 +176,10 @@ impl Way {
     /// Where the owner of the run before this one shows its token, if that is who comes.
     #[cfg(feature = "wake")]
     fn returning_owner(&self, located: &Located, headers: &HeaderMap) -> Option<Source> {
-        let former = self.wakes.as_ref()?.former(&located.target.workspace)?;
+        let former = self.wakes.as_ref()?.former(&located.info)?;
         let presented = Presented::find(headers, &self.cookies, &former.instance);
-        let is_returning = former.instance != located.info.instance
-            && !self.is_owner(located, headers)
-            && presented.matches(&former.token).is_ok();
+        let is_returning =
+            !self.is_owner(located, headers) && presented.matches(&former.token).is_ok();
         is_returning.then_some(presented.source())
     }
 

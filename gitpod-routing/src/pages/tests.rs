@@ -3,7 +3,7 @@ use http::HeaderValue;
 use super::*;
 use crate::access::Denied;
 use crate::info::RunState;
-use crate::refusal::{BadRequest, LinkRefused, Unanswered};
+use crate::refusal::{BadRequest, Limit, LinkRefused, Unanswered};
 use crate::service::WorkspaceService;
 
 fn format_of(accept: &str) -> Format {
@@ -68,6 +68,7 @@ fn every_refusal() -> Vec<Refusal> {
     all.extend(services.map(|service| Refusal::Unreachable(Unanswered::new(service))));
     all.extend(denied.map(Refusal::Denied));
     all.extend(links.map(Refusal::Link));
+    all.extend([Limit::Head, Limit::BodyIdle, Limit::Upgrades].map(Refusal::OverLimit));
     all.extend(not_woken.map(Refusal::NotWoken));
     all.extend(states.map(Refusal::NotRunning));
     all

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use crate::access::Denied;
 use crate::info::RunState;
 use crate::pages::Page;
-use crate::refusal::{LinkRefused, NotWoken, Refusal, Unanswered};
+use crate::refusal::{Limit, LinkRefused, NotWoken, Refusal, Unanswered};
 use crate::service::WorkspaceService;
 
 /// What happened, and what to do about it. Holds nothing that came with the request but
@@ -33,6 +33,7 @@ impl Explanation {
                 "Whether this workspace exists is not known right now. Try again in a moment.",
             ),
             Refusal::Link(why) => link(*why),
+            Refusal::OverLimit(limit) => over_limit(*limit),
             Refusal::NoSuchWorkspace | Refusal::SentToStartPage(_) => fixed(
                 "No such workspace",
                 "There is no workspace of this name here. Check the address, or start the workspace.",
@@ -97,6 +98,23 @@ fn denied(why: Denied) -> Explanation {
         Denied::ForeignOrigin => fixed(
             "Access denied",
             "A web page of another origin may not open connections to this workspace.",
+        ),
+    }
+}
+
+fn over_limit(limit: Limit) -> Explanation {
+    match limit {
+        Limit::Head => fixed(
+            "Request is too long",
+            "It has too many header fields, or too long ones. Cookies of many sites add up: clear those of this domain.",
+        ),
+        Limit::BodyIdle => fixed(
+            "Request came too slowly",
+            "Nothing of its body came for a long time. Send it again.",
+        ),
+        Limit::Upgrades => fixed(
+            "Too many connections",
+            "This workspace has as many WebSockets open as it may. Close some, or try again in a moment.",
         ),
     }
 }

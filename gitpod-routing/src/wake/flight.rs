@@ -40,7 +40,10 @@ async fn bring_up(shared: &Shared, first: Arc<WorkspaceInfo>) -> End {
             Seen::Gone => return End::Failed(Instant::now()),
             Seen::Unknown => {}
             Seen::At(info) => match info.state {
-                RunState::Running => return End::Running(info),
+                RunState::Running => {
+                    shared.remember_next(&info);
+                    return End::Running(info);
+                }
                 RunState::Starting | RunState::Stopping => {}
                 RunState::Stopped if started.is_none() && may_start => {
                     started = Some(info.instance.clone());

@@ -81,7 +81,20 @@ enum End {
 pub(crate) struct Former {
     pub(crate) instance: InstanceId,
     pub(crate) token: OwnerToken,
+    /// The run that was started, once it runs, with its token.
+    next: Option<(InstanceId, OwnerToken)>,
     until: Instant,
+}
+
+impl Former {
+    /// Whether `info` is of the run that was started after this one. With a new token the
+    /// owner has taken back what older ones opened.
+    fn is_before(&self, info: &WorkspaceInfo) -> bool {
+        self.instance != info.instance
+            && self.next.as_ref().is_none_or(|(instance, token)| {
+                *instance == info.instance && token.matches(info.owner_token.expose().as_bytes())
+            })
+    }
 }
 
 impl Wakes {
@@ -151,13 +164,13 @@ impl Wakes {
         (Instant::now() < settled).then_some(settled)
     }
 
-    /// The run of workspace `id` before one that was started here a while ago.
-    pub(crate) fn former(&self, id: &WorkspaceId) -> Option<Former> {
+    /// The run of the workspace before that of `info`, if that was started here a while ago.
+    pub(crate) fn former(&self, info: &WorkspaceInfo) -> Option<Former> {
         if self.0.entries.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        let former = self.0.lock().workspaces.get(id)?.former.clone();
-        former.filter(|former| Instant::now() < former.until)
+        let former = self.0.lock().workspaces.get(&info.id)?.former.clone();
+        former.filter(|former| Instant::now() < former.until && former.is_before(info))
     }
 
     /// Takes a place among those who wait for workspace `info`, and sees to its start.
@@ -236,8 +249,19 @@ impl Shared {
             entry.former = Some(Former {
                 instance: info.instance.clone(),
                 token: info.owner_token.clone(),
+                next: None,
                 until: Instant::now() + FORMER_OWNER,
             });
+        }
+    }
+
+    /// Remembers `info` as the run that was started.
+    fn remember_next(&self, info: &WorkspaceInfo) {
+        let mut table = self.lock();
+        let entry = table.workspaces.get_mut(&info.id);
+        let former = entry.and_then(|entry| entry.former.as_mut());
+        if let Some(former) = former.filter(|former| former.next.is_none()) {
+            former.next = Some((info.instance.clone(), info.owner_token.clone()));
         }
     }
 }

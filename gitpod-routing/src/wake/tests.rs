@@ -142,12 +142,18 @@ async fn only_so_many_wait_and_only_for_so_long() {
 async fn owner_of_the_run_before_is_known_for_a_while() {
     let (_workspaces, _starter, wakes) = wakes(RunState::Running);
     let id = &stopped().id;
-    assert!(wakes.former(id).is_none());
-    wakes.wake(&stopped()).await.unwrap();
-    let former = wakes.former(id).unwrap();
+    assert!(wakes.former(&stopped()).is_none());
+    let next = wakes.wake(&stopped()).await.unwrap();
+    let former = wakes.former(&next).unwrap();
     assert_eq!(former.instance.as_str(), "i-1");
     assert!(former.token.matches(b"s3cret"));
     assert!(wakes.settles_at(id).is_some());
+    let mut other_token = WorkspaceInfo::clone(&next);
+    other_token.owner_token = OwnerToken::new("another");
+    let other_run = in_state(RunState::Running, "i-9");
+    for info in [&other_token, &other_run, &stopped()] {
+        assert!(wakes.former(info).is_none(), "{info:?}");
+    }
     tokio::time::advance(FORMER_OWNER).await;
-    assert!(wakes.former(id).is_none() && wakes.settles_at(id).is_none());
+    assert!(wakes.former(&next).is_none() && wakes.settles_at(id).is_none());
 }
