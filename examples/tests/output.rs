@@ -26,7 +26,12 @@ fn documented_output(file: &Path) -> Option<String> {
 
 #[test]
 fn output_is_what_the_documentation_says() {
-    for name in ["axum_fallback", "beside_tonic", "plain_hyper"] {
+    for name in [
+        "axum_fallback",
+        "beside_tonic",
+        "plain_hyper",
+        "ssh_gateway",
+    ] {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.rs"));
         let expected = documented_output(&file).unwrap();
         let output = Command::new(program(name)).output().unwrap();

@@ -1,4 +1,4 @@
-//! What every [`SshAuthenticator`] and every [`UpstreamConnector`] must do.
+//! What every implementation of this crate's traits must do.
 
 #[cfg(feature = "server")]
 use std::sync::Arc;
@@ -13,7 +13,13 @@ use crate::authenticator::{AuthenticatorError, SshAuthenticator, Verdict};
 use crate::credential::{Credential, SignedKey};
 use crate::login::{LoginName, LoginNameError, NameForm};
 #[cfg(feature = "server")]
-use crate::upstream::{UpstreamConnector, UpstreamError};
+use crate::{
+    code::ErrorCode,
+    login::SessionTarget,
+    observer::{LoginMethod, SessionEnd, SessionInfo, SessionObserver, SessionSummary},
+    policy::{ChannelAsk, ChannelPolicy},
+    upstream::{UpstreamConnector, UpstreamError},
+};
 
 /// Checks what `authenticator` must refuse, whomever it admits: those who present
 /// nothing, nothing in the place of an empty token, or somebody else's.
@@ -116,6 +122,77 @@ pub async fn check_upstream_connector(
         "where there is no server there is no connection",
     )
 }
+
+/// Checks that `policy` refuses what nobody may ask for, whatever else it allows, and
+/// gives the same answer twice.
+///
+/// # Errors
+///
+/// [`Violation`] says which rule it breaks.
+#[cfg(feature = "server")]
+pub fn check_channel_policy(policy: &dyn ChannelPolicy) -> Result<(), Violation> {
+    let who = Authenticated::assumed(Arc::new(workspace("token")?));
+    for name in HARMFUL {
+        let allowed = policy.allows(&who, &ChannelAsk::Variable(name));
+        require(!allowed, "a variable that changes what runs is refused")?;
+    }
+    let dial = ChannelAsk::Dial {
+        host: "localhost",
+        port: 22,
+    };
+    for what in [ChannelAsk::Session, ChannelAsk::Shell, dial] {
+        let same = policy.allows(&who, &what) == policy.allows(&who, &what);
+        require(same, "the same question gets the same answer")?;
+    }
+    Ok(())
+}
+
+/// Checks that `observer` hears of many sessions without keeping the gateway waiting.
+///
+/// # Errors
+///
+/// [`Violation`] says which rule it breaks.
+#[cfg(feature = "server")]
+pub fn check_session_observer(observer: &dyn SessionObserver) -> Result<(), Violation> {
+    let begun = tokio::time::Instant::now();
+    let peer = ([192, 0, 2, 1], 2200).into();
+    let info = workspace("token")?;
+    for number in 0..SESSIONS {
+        observer.not_admitted(peer, ErrorCode::AuthFailed);
+        let session = SessionInfo {
+            number,
+            peer,
+            workspace: info.id.clone(),
+            instance: info.instance.clone(),
+            target: SessionTarget::Workspace,
+            method: LoginMethod::Key,
+        };
+        observer.opened(&session);
+        let summary = SessionSummary {
+            lasted: std::time::Duration::ZERO,
+            bytes_up: 0,
+            bytes_down: 0,
+            channels: 0,
+            end: SessionEnd::Client,
+        };
+        observer.closed(&session, &summary);
+    }
+    let quick = begun.elapsed() < std::time::Duration::from_secs(1);
+    require(quick, "an observer returns at once")
+}
+
+#[cfg(feature = "server")]
+const SESSIONS: u64 = 100;
+
+#[cfg(feature = "server")]
+const HARMFUL: [&str; 6] = [
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+    "PATH",
+    "BASH_ENV",
+    "IFS",
+    "LC_ALL=C\nLD_PRELOAD",
+];
 
 fn workspace(token: &str) -> Result<WorkspaceInfo, IdError> {
     let id: WorkspaceId = ID.parse()?;

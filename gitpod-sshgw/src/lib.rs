@@ -1,20 +1,23 @@
-//! Login names and authentication of an SSH gateway to workspaces.
+//! An SSH gateway to workspaces.
 //!
-//! `ssh pink-panda-ns35kd21@example.com` reaches a gateway, which finds the
-//! workspace of that name, checks the owner's password or key, and connects to the
-//! SSH server in the workspace.
+//! `ssh pink-panda-ns35kd21@example.com` reaches a [`Gateway`], which finds the
+//! workspace of that name, checks the owner's key or token, logs in to the SSH server in
+//! the workspace, and sends on what either side says.
 //!
 //! ```text
 //!  user name ─▶ LoginName ─▶ WorkspaceInfoProvider ─▶ SshAuthenticator ─▶ Authenticated
-//!  credential      │ not an id      │ unknown, not running    │ wrong              │
-//!                  └── Refusal ◀────┴─────────────────────────┘                    ▼
+//!  credential      │ not an id      │ unknown                │ wrong              │
+//!                  └── Refusal ◀────┴────────────────────────┘                    ▼
 //!                        │                                             UpstreamConnector
-//!                        ▼                                                         │
-//!                  AuthAttempts ─▶ Reply: failure, rejected, disconnect            ▼
-//!                                                                    the workspace's sshd
+//!                        ▼                                                        │
+//!                  one answer to strangers                                        ▼
+//!                                                      Upstream: bytes, UpstreamLogin
+//!  channels, requests ─▶ ChannelPolicy ─▶ the same, in order, over one connection ─▶ sshd
 //! ```
 //!
 //! # Example
+//!
+//! Who is let in, without a network:
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -35,20 +38,58 @@
 //! # }
 //! ```
 //!
+//! And a gateway for them:
+//!
+//! ```no_run
+//! # #[cfg(feature = "tcp")]
+//! # async fn serve(authenticate: gitpod_sshgw::Authenticate, login: gitpod_sshgw::UpstreamLogin) -> Result<(), Box<dyn std::error::Error>> {
+//! # use std::sync::Arc;
+//! # use gitpod_sshgw::*;
+//! let connector = TcpUpstream::new(move |_to| Ok(login.clone()));
+//! let gateway = Gateway::new(authenticate, Arc::new(connector))
+//!     .with_host_keys([PrivateKey::generate()?]);
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:2200").await?;
+//! gateway.serve(listener, std::future::pending()).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What it does not do
 //!
-//! - It does not speak SSH: a server verifies signatures and asks this crate.
-//! - It does not bound time or connections, only attempts.
-//! - It understands no user certificates, and no options in lines of `authorized_keys`:
-//!   such lines are accepted, but never match.
+//! - It runs no program, opens no file, and neither listens nor dials for clients.
+//! - It understands no user certificates of clients, and no options in lines of
+//!   `authorized_keys`: such lines are accepted, but never match.
+//! - Who knows a user's public key learns whether some workspace would take it, as with
+//!   every SSH server that answers offers.
+//!
+//! What its SSH library does not surface, and so does not pass:
+//!
+//! - channel and global requests that neither RFC 4254 nor OpenSSH's usual programs
+//!   have, `break` and `eow@openssh.com` among them: they are answered with a failure, or
+//!   not sent on where nobody waits for an answer. `hostkeys-00@openssh.com` of the
+//!   workspace does not pass on purpose;
+//! - the words of a refused channel: its reason passes, the text is the library's;
+//! - whether a request wanted an answer: those that start something are asked with one;
+//! - in a channel that the gateway closes first, some kilobytes stay until the connection
+//!   ends.
 //!
 //! # Features
 //!
 //! None by default.
 //!
+//! - `server`: `Gateway`, the connector's trait, keys and certificates.
+//! - `rsa`: RSA keys of users and hosts, with SHA-2 signatures.
 //! - `tcp`: `TcpUpstream`, which dials workspaces' addresses.
-//! - `testing`: `check_authenticator` and `check_upstream_connector`, which
-//!   implementations of the two traits must pass.
+//! - `testing`: `check_authenticator`, `check_upstream_connector`,
+//!   `check_channel_policy` and `check_session_observer`, which implementations of the
+//!   traits must pass.
+#![cfg_attr(
+    not(feature = "server"),
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "`Gateway` needs the feature"
+    )
+)]
 
 mod attempts;
 mod authenticate;
@@ -84,10 +125,12 @@ pub use self::attempts::{AuthAttempts, Reply};
 pub use self::authenticate::{Accepted, Authenticate, Authenticated, Refusal, Rules};
 pub use self::authenticator::{AuthenticatorError, OwnerAuthenticator, SshAuthenticator, Verdict};
 pub use self::code::ErrorCode;
-#[cfg(all(feature = "testing", feature = "server"))]
-pub use self::conformance::check_upstream_connector;
 #[cfg(feature = "testing")]
 pub use self::conformance::{Violation, check_authenticator};
+#[cfg(all(feature = "testing", feature = "server"))]
+pub use self::conformance::{
+    check_channel_policy, check_session_observer, check_upstream_connector,
+};
 pub use self::credential::{Credential, SignedKey};
 pub use self::host_key::preferred_host_key;
 #[cfg(feature = "server")]

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gitpod_routing::{Admission, OwnerToken, WorkspaceInfo};
 use gitpod_sshgw::{
-    Authenticated, AuthenticatorError, Credential, LoginName, MemoryUpstream, OwnerAuthenticator,
-    PrivateKey, SshAuthenticator, Upstream, UpstreamConnector, UpstreamError, UpstreamLogin,
-    Verdict, Violation, check_authenticator, check_upstream_connector,
+    Authenticated, AuthenticatorError, ChannelAsk, ChannelPolicy, Credential, IgnoreSessions,
+    LoginName, MemorySessions, MemoryUpstream, NoForwards, OwnerAuthenticator, PrivateKey,
+    SshAuthenticator, Upstream, UpstreamConnector, UpstreamError, UpstreamLogin, UsualChannels,
+    Verdict, Violation, check_authenticator, check_channel_policy, check_session_observer,
+    check_upstream_connector,
 };
 use tokio::io::AsyncWriteExt as _;
 
@@ -105,4 +107,31 @@ async fn upstream_that_reaches_any_workspace_breaks_a_rule() {
     upstream.serve(elsewhere.id.clone());
     let checked = check_upstream_connector(&Greeting(upstream), here, elsewhere).await;
     assert!(matches!(checked, Err(Violation::Rule(_))), "{checked:?}");
+}
+
+#[test]
+fn policies_keep_the_contract() {
+    check_channel_policy(&UsualChannels::new()).unwrap();
+    check_channel_policy(&NoForwards::new()).unwrap();
+}
+
+#[test]
+fn a_policy_that_allows_everything_breaks_a_rule() {
+    #[derive(Debug)]
+    struct Anything;
+
+    impl ChannelPolicy for Anything {
+        fn allows(&self, _: &Authenticated, _: &ChannelAsk<'_>) -> bool {
+            true
+        }
+    }
+
+    let why = check_channel_policy(&Anything).unwrap_err();
+    assert!(matches!(why, Violation::Rule(_)), "{why:?}");
+}
+
+#[test]
+fn observers_keep_the_contract() {
+    check_session_observer(&IgnoreSessions::new()).unwrap();
+    check_session_observer(&MemorySessions::new()).unwrap();
 }

@@ -7,6 +7,9 @@
     clippy::indexing_slicing
 )]
 
+mod attacks;
 mod life;
 mod openssh;
+mod peer;
+mod soak;
 mod support;

@@ -151,8 +151,8 @@ impl Served {
 #[derive(Debug)]
 pub(crate) struct Sshd {
     config: PathBuf,
-    host_key: PublicKey,
-    ca: UserCa,
+    pub(crate) host_key: PublicKey,
+    pub(crate) ca: UserCa,
     dials: Arc<AtomicUsize>,
 }
 
