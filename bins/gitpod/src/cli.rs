@@ -43,10 +43,19 @@ pub(crate) enum Command {
   gitpod start pink-panda-ns35kd21     again, with its files")]
     Start(StartArgs),
     /// Show all workspaces.
+    #[command(after_help = "Examples:
+  gitpod list
+  gitpod list -o json | jq -r '.[] | select(.phase == \"running\") | .url'")]
     List(ListArgs),
     /// Show one workspace: state, ports, conditions, why it is alive and when it stops.
+    #[command(after_help = "Examples:
+  gitpod describe pink-panda-ns35kd21
+  gitpod describe pink-panda-ns35kd21 -o json | jq -r .owner_token")]
     Describe(DescribeArgs),
     /// Print what a workspace's tasks print.
+    #[command(after_help = "Examples:
+  gitpod logs pink-panda-ns35kd21
+  gitpod logs -f pink-panda-ns35kd21 --task web")]
     Logs(LogsArgs),
     /// Open a shell in a workspace, or run a command there.
     #[command(after_help = "Examples:
@@ -91,8 +100,13 @@ pub(crate) enum Command {
   gitpod timeout pink-panda-ns35kd21 2h")]
     Timeout(TimeoutArgs),
     /// Stop a workspace and keep its files.
+    #[command(after_help = "Examples:
+  gitpod stop pink-panda-ns35kd21
+  gitpod stop --now pink-panda-ns35kd21  without 30 seconds for its processes to finish")]
     Stop(StopArgs),
     /// Stop a workspace and remove it and its files.
+    #[command(after_help = "Example:
+  gitpod delete pink-panda-ns35kd21")]
     Delete(DeleteArgs),
     /// Check whether this machine has what `up` needs; each finding comes with a fix.
     #[command(after_help = "Examples:
@@ -111,6 +125,8 @@ pub(crate) enum Command {
   gitpod man --dir ~/.local/share/man/man1")]
     Man(ManArgs),
     /// Tell the version of this program, and that of the `up` that runs.
+    #[command(after_help = "Example:
+  gitpod version -o json")]
     Version(VersionArgs),
     /// Run inside a workspace (started by `up`).
     #[command(hide = true)]

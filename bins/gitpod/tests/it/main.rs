@@ -19,6 +19,7 @@ mod isolation;
 mod life;
 mod network;
 mod page;
+mod page_attack;
 mod page_browser;
 mod programs;
 mod race;

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -70,13 +70,14 @@ pub(super) struct SignIn {
 /// A browser that only fetches ahead, or a frame, does not use it up.
 pub(super) async fn sign_in(
     State(page): State<Page>,
+    method: Method,
     headers: HeaderMap,
     Query(SignIn { once }): Query<SignIn>,
 ) -> Response {
     let ahead = ["sec-purpose", "purpose"]
         .iter()
         .any(|name| headers.contains_key(*name));
-    if ahead || !guard::is_whole_page(&headers) {
+    if ahead || method != Method::GET || !guard::is_whole_page(&headers) {
         return signed_out(StatusCode::FORBIDDEN);
     }
     match page.shared.sessions.accept(&once) {
