@@ -329,7 +329,7 @@ fn arguments_of_all() -> impl Iterator<Item = String> {
 }
 
 #[tokio::test]
-async fn given_up_clone_leaves_no_process() {
+async fn given_up_clone_leaves_no_process_and_no_file() {
     let local = Local::new();
     // A server that accepts and never answers.
     let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -345,6 +345,12 @@ async fn given_up_clone_leaves_no_process() {
     clone.abort();
     assert!(clone.await.unwrap_err().is_cancelled());
     eventually(|| (count_processes(&url) == 0).then_some(())).await;
+    let workspace = local.layout().workspace(&WORKSPACE.into()).unwrap();
+    eventually(|| is_empty(&workspace).then_some(())).await;
+}
+
+fn is_empty(dir: &Path) -> bool {
+    std::fs::read_dir(dir).unwrap().count() == 0
 }
 
 /// What an `up` that was killed by force leaves: its git, which nobody has an eye on.
@@ -392,6 +398,22 @@ async fn clone_that_outlived_its_process_ends_with_its_workspace() {
     content.delete(&WORKSPACE.into()).await.unwrap();
     assert_eq!(count_processes(&url), 0);
     assert!(!local.content().parent().unwrap().exists());
+}
+
+#[tokio::test]
+async fn what_a_killed_process_was_cloning_is_removed_by_the_next_one() {
+    let local = Local::new();
+    let url = outlived_clone(&local).await;
+    let workspace = local.layout().workspace(&WORKSPACE.into()).unwrap();
+    let kept = workspace.join("logs");
+    std::fs::create_dir(&kept).unwrap();
+    assert!(workspace.join("content.new").exists());
+    GitContent::new(local.layout())
+        .remove_unfinished()
+        .await
+        .unwrap();
+    assert_eq!(count_processes(&url), 0);
+    assert!(!workspace.join("content.new").exists() && kept.exists());
 }
 
 fn count_processes(mark: &str) -> usize {

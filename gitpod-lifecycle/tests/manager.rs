@@ -7,12 +7,16 @@
     missing_docs
 )]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use gitpod_lifecycle::{
-    Activity, Adapters, Clock, ContentSource, GitSource, GoDuration, Maintenance, ManageError,
-    Manager, MemoryCluster, MemoryContent, MemoryRecords, PortSpec, Records, Settings, Spec,
-    StatusUpdate, StopPolicy, Subscription, Termination, TimeoutKind, UpdateBool, UpdatePhase,
+    Activity, Adapters, Changes, Clock, ContentSource, GitSource, GoDuration, Listing, Maintenance,
+    ManageError, Manager, MemoryCluster, MemoryContent, MemoryRecords, Phase, PortSpec, Record,
+    RecordError, Records, Settings, Spec, Status, StatusUpdate, StopPolicy, Subscription,
+    Termination, TimeoutKind, UpdateBool, UpdatePhase,
 };
 use gitpod_routing::InstanceId;
 use jiff::Timestamp;
@@ -33,18 +37,17 @@ impl World {
     }
 
     async fn open(&self) -> Manager {
-        let adapters = Adapters::new(
+        let clock = Clock::of_runtime(Timestamp::UNIX_EPOCH);
+        let manager = Manager::open(self.adapters(), settings(), clock).await;
+        manager.unwrap()
+    }
+
+    fn adapters(&self) -> Adapters {
+        Adapters::new(
             self.records.clone(),
             self.cluster.clone(),
             self.content.clone(),
-        );
-        Manager::open(
-            adapters,
-            settings(),
-            Clock::of_runtime(Timestamp::UNIX_EPOCH),
         )
-        .await
-        .unwrap()
     }
 }
 
@@ -423,4 +426,129 @@ async fn manager_that_ends_at_any_moment_is_replaced_without_harm() {
     }
     last.gone(&id("i1")).await.unwrap();
     assert_eq!(world.cluster.runner_count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_subscribes_before_a_manager_begins_misses_no_status_of_an_earlier_one() {
+    let world = World::new();
+    {
+        let manager = world.open().await;
+        let mut updates = manager.subscribe();
+        manager.start(spec("i1")).await.unwrap();
+        phases_until(&mut updates, UpdatePhase::Running).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await; // nobody looks any more
+    world.cluster.end(&id("i1"), Termination::exited(0, ""));
+    let clock = Clock::of_runtime(Timestamp::UNIX_EPOCH);
+    let manager = Manager::at_rest(world.adapters(), settings(), clock).await;
+    let manager = manager.unwrap();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let record = world.records.get(&id("i1")).await.unwrap().unwrap();
+    assert_eq!(record.status.phase, Phase::Running); // nothing was done for it
+
+    let mut updates = manager.subscribe();
+    manager.begin().await.unwrap();
+    let phases = phases_until(&mut updates, UpdatePhase::Stopped).await;
+    assert_eq!(phases[0], UpdatePhase::Running);
+    manager.gone(&id("i1")).await.unwrap();
+}
+
+/// Records of a disk that is full now and then.
+#[derive(Clone, Debug)]
+struct FullAtTimes {
+    inner: MemoryRecords,
+    is_full: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Records for FullAtTimes {
+    async fn create(&self, spec: Spec, status: Status) -> Result<Record, RecordError> {
+        self.inner.create(spec, status).await
+    }
+
+    async fn get(&self, instance: &InstanceId) -> Result<Option<Record>, RecordError> {
+        self.inner.get(instance).await
+    }
+
+    async fn replace(&self, record: Record) -> Result<Record, RecordError> {
+        match self.is_full.load(Ordering::Relaxed) {
+            true => Err(RecordError::Full(record.spec.instance)),
+            false => self.inner.replace(record).await,
+        }
+    }
+
+    async fn delete(&self, instance: &InstanceId) -> Result<(), RecordError> {
+        self.inner.delete(instance).await
+    }
+
+    async fn list(&self) -> Result<Listing, RecordError> {
+        self.inner.list().await
+    }
+
+    fn changes(&self) -> Changes {
+        self.inner.changes()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn use_that_could_not_be_recorded_keeps_a_workspace_alive_and_is_explained() {
+    let world = World::new();
+    let records = FullAtTimes {
+        inner: world.records.clone(),
+        is_full: Arc::default(),
+    };
+    let is_full = Arc::clone(&records.is_full);
+    let adapters = Adapters::new(records, world.cluster.clone(), world.content.clone());
+    let clock = Clock::of_runtime(Timestamp::UNIX_EPOCH);
+    let manager = Manager::open(adapters, settings(), clock).await.unwrap();
+    let mut updates = manager.subscribe();
+    manager.start(spec("i1")).await.unwrap();
+    phases_until(&mut updates, UpdatePhase::Running).await;
+    manager
+        .mark_active(&id("i1"), Activity::Used)
+        .await
+        .unwrap();
+
+    tokio::time::sleep(minutes(20)).await;
+    is_full.store(true, Ordering::Relaxed);
+    let lost = manager.mark_active(&id("i1"), Activity::Used).await;
+    assert!(lost.unwrap_err().is_transient());
+    is_full.store(false, Ordering::Relaxed);
+
+    tokio::time::sleep(minutes(25)).await; // the limit is half an hour
+    let told = manager.describe(&id("i1")).await.unwrap();
+    assert_eq!(told.record.status.phase, Phase::Running);
+    let because = told.explanation.alive_because.unwrap();
+    assert_eq!(because, "it was last used 25m0s ago");
+    tokio::time::sleep(minutes(6)).await;
+    assert!(manager.describe(&id("i1")).await.is_err()); // and no longer than that
+}
+
+fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(minutes * 60)
+}
+
+#[tokio::test(start_paused = true)]
+async fn workspace_in_constant_use_outlives_the_shortest_limit() {
+    let world = World::new();
+    let manager = world.open().await;
+    let mut updates = manager.subscribe();
+    manager.start(spec("i1")).await.unwrap();
+    phases_until(&mut updates, UpdatePhase::Running).await;
+    let limit = "2s".parse::<GoDuration>().unwrap();
+    let kind = TimeoutKind::Inactivity;
+    manager
+        .mark_active(&id("i1"), Activity::Used)
+        .await
+        .unwrap();
+    manager.set_timeout(&id("i1"), kind, limit).await.unwrap();
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        manager
+            .mark_active(&id("i1"), Activity::Used)
+            .await
+            .unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(manager.describe(&id("i1")).await.is_err());
 }

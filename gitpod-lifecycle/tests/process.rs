@@ -11,10 +11,12 @@
 
 mod support;
 
+use std::time::Duration;
+
 use gitpod_lifecycle::process::FileRecords;
 use gitpod_lifecycle::process::tree::ProcessId;
 use gitpod_lifecycle::process::{NetworkChoice, ProcessCluster};
-use gitpod_lifecycle::{Cluster, NoContent, Records, StopPolicy, UpdatePhase};
+use gitpod_lifecycle::{Cluster, ContentStage, NoContent, Records, StopPolicy, UpdatePhase};
 use support::*;
 
 #[tokio::test]
@@ -316,4 +318,90 @@ async fn what_is_known_goes_on() {
     assert!(supervisor.is_alive());
     local.cluster().end_unknown(&[]).await.unwrap();
     assert!(!supervisor.is_alive());
+}
+
+/// A runtime of its own, so that nothing goes on once it is dropped: as after SIGKILL.
+fn killed_while<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(work)
+}
+
+#[test]
+fn start_that_was_cut_off_is_done_again() {
+    let local = Local::new();
+    let wanted = spec("i1", "true");
+    let first = killed_while(async {
+        let cluster = local.cluster();
+        cluster.create(&wanted, "ws-i1").await.unwrap();
+        let ready = ContentStage::Ready;
+        cluster.content(&wanted, ready).await.unwrap();
+        cluster.supervisor(&id("i1")).unwrap()
+    });
+    kill_at_once(first); // it waited for somebody who is gone
+    killed_while(async {
+        let cluster = local.cluster();
+        let facts = cluster.facts(&id("i1")).await.unwrap();
+        assert!(!facts.runners[0].has_ended(), "{facts:?}");
+        cluster.content(&wanted, ContentStage::Ready).await.unwrap();
+        let second = cluster.supervisor(&id("i1")).unwrap();
+        assert!(second != first && second.is_alive());
+        cluster.end_unknown(&[]).await.unwrap();
+        assert!(!second.is_alive());
+    });
+}
+
+/// Waits until it is gone.
+fn kill_at_once(process: ProcessId) {
+    kill(process.pid);
+    while process.is_alive() {
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test]
+async fn what_was_started_and_not_noted_ends_before_its_instance_is_said_to_have_ended() {
+    let local = Local::new();
+    let dir = local.layout().instance(&id("i1"));
+    killed_while_in(&dir);
+    let mut started = std::process::Command::new("sleep")
+        .arg("1000")
+        .env("GITPOD_INSTANCE_DIR", &dir)
+        .spawn()
+        .unwrap();
+    let process = ProcessId::of(started.id()).unwrap();
+    let cluster = local.cluster();
+    cluster.delete(&id("i1"), "ws-i1", None).await.unwrap();
+    loop {
+        let facts = cluster.facts(&id("i1")).await.unwrap();
+        if facts.runners[0].has_ended() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(!process.is_alive());
+    started.wait().unwrap();
+}
+
+/// What is noted of a runner whose supervisor is just being started.
+fn killed_while_in(dir: &std::path::Path) {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let noted = serde_json::json!({ "name": "ws-i1", "boot": boot.trim() });
+    std::fs::create_dir_all(dir).unwrap();
+    std::fs::write(dir.join("runner.json"), noted.to_string()).unwrap();
+}
+
+#[tokio::test]
+async fn directory_that_belongs_to_no_record_is_removed_and_half_a_record_too() {
+    let local = Local::new();
+    let instances = local.layout().instances();
+    for (instance, name) in [("i1", "supervisor.log"), ("i2", "record.new")] {
+        std::fs::create_dir_all(instances.join(instance)).unwrap();
+        std::fs::write(instances.join(instance).join(name), "half").unwrap();
+    }
+    FileRecords::open(&instances).await.unwrap();
+    assert!(!instances.join("i2").exists());
+    local.cluster().end_unknown(&[]).await.unwrap();
+    assert!(!instances.join("i1").exists());
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use futures_util::{StreamExt, stream};
 use gitpod_routing::InstanceId;
+use jiff::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 use tracing::warn;
 
@@ -87,6 +88,9 @@ pub(super) struct Shared {
     pub(super) starting: AsyncMutex<()>,
     maintenance: Mutex<Maintenance>,
     workers: Mutex<HashMap<InstanceId, Arc<Notify>>>,
+    /// When each was last used, also where that is not recorded: because it was just
+    /// before, or because the record could not be kept.
+    used: Mutex<HashMap<InstanceId, Timestamp>>,
     /// Told whenever a worker has ended.
     ended: Notify,
     alive: watch::Receiver<()>,
@@ -130,6 +134,7 @@ impl Manager {
             starting: AsyncMutex::new(()),
             maintenance: Mutex::default(),
             workers: Mutex::default(),
+            used: Mutex::default(),
             ended: Notify::new(),
             alive,
         });
@@ -197,7 +202,8 @@ impl Manager {
             .collect())
     }
 
-    fn description(&self, record: Record) -> Description {
+    fn description(&self, mut record: Record) -> Description {
+        self.shared.add_last_use(&mut record);
         let settings = &self.shared.settings;
         Description {
             update: self.shared.update_of(&record),
@@ -320,6 +326,21 @@ impl Shared {
         tokio::spawn(worker.run(self.alive.clone()));
     }
 
+    /// `instance`, which exists, is used.
+    pub(super) fn note_use(&self, instance: &InstanceId, now: Timestamp) {
+        let mut used = lock(&self.used);
+        let last = used.entry(instance.clone()).or_insert(now);
+        *last = now.max(*last);
+    }
+
+    /// What is recorded of the last use may be older than what is known.
+    pub(super) fn add_last_use(&self, record: &mut Record) {
+        if self.settings.rules.are_improved() {
+            let known = lock(&self.used).get(&record.spec.instance).copied();
+            record.status.last_activity = record.status.last_activity.max(known);
+        }
+    }
+
     fn wake_all(&self) {
         lock(&self.workers)
             .values()
@@ -329,6 +350,7 @@ impl Shared {
     /// The worker of `instance` has nothing more to do.
     pub(super) fn worker_ended(&self, instance: &InstanceId) {
         lock(&self.workers).remove(instance);
+        lock(&self.used).remove(instance);
         self.ended.notify_waiters();
     }
 }

@@ -88,6 +88,10 @@ impl Manager {
     /// Notes that somebody used `instance`. Cheap to call often: what happened
     /// less than 5 seconds after the last time is not recorded again.
     ///
+    /// It counts all the same, and also when it cannot be recorded (but not by
+    /// [`Rules::Reference`](crate::Rules::Reference)): as long as this manager lives, nobody is
+    /// stopped for want of a use that it was told of.
+    ///
     /// # Errors
     ///
     /// [`ManageError::NotFound`], and if the record cannot be kept.
@@ -97,6 +101,10 @@ impl Manager {
         activity: Activity,
     ) -> Result<(), ManageError> {
         let now = whole_seconds(self.shared.clock.now());
+        if activity != Activity::FirstUse {
+            self.shared.record(instance).await?;
+            self.shared.note_use(instance, now);
+        }
         self.modify(instance, |record| {
             note_activity(&mut record.status, activity, now);
             Ok(())

@@ -66,7 +66,9 @@ impl Worker {
         self.publish(&record);
         let now = self.shared.clock.now();
         let facts = self.facts(&record).await?;
-        let (status, events) = self.next_status(&record, &facts, now);
+        let mut used = record.clone();
+        self.shared.add_last_use(&mut used);
+        let (status, events) = self.next_status(&used, &facts, now);
         if let Some(outcome) = &self.outcome {
             outcome.describe_ports(&mut record.spec); // kept together with the new status
         }

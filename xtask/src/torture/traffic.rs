@@ -51,6 +51,9 @@ impl Visit {
         if !head.starts_with("HTTP/1.1 200") {
             return Ok(false); // it is just starting, stopping or stopped
         }
+        if !body.ends_with('\n') {
+            return Ok(false); // cut off by the end of the workspace, or of `up`
+        }
         self.check(body)?;
         Ok(true)
     }

@@ -18,7 +18,7 @@ use self::rows::Rows;
 use super::ledger::{Entry, Expected, Ledger, text};
 use super::place::{PATIENCE, Place};
 use super::repository::Repository;
-use super::traffic::Visit;
+use super::traffic::{Visit, WrongAnswer};
 
 /// A workspace that runs.
 #[derive(Clone, Debug)]
@@ -111,14 +111,25 @@ pub(super) async fn answers(
 }
 
 async fn answers_in_time(visit: &Visit) -> anyhow::Result<()> {
-    let until_answered = async {
-        // Its server may just be starting.
-        while !visit.ask().await? {
-            sleep(LOOK_AGAIN).await;
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        // Its server may just be starting, and this machine out of ports for a while.
+        let answered = timeout(PATIENCE, answers_once(visit)).await?;
+        match answered {
+            Ok(true) => return Ok(()),
+            Err(why) if why.is::<WrongAnswer>() || Instant::now() >= give_up => return Err(why),
+            Ok(false) if Instant::now() >= give_up => anyhow::bail!("it is refused or cut off"),
+            _ => sleep(LOOK_AGAIN).await,
         }
-        visit.echo(1).await
-    };
-    timeout(PATIENCE, until_answered).await?
+    }
+}
+
+async fn answers_once(visit: &Visit) -> anyhow::Result<bool> {
+    let answered = visit.ask().await?;
+    if answered {
+        visit.echo(1).await?;
+    }
+    Ok(answered)
 }
 
 /// Brings the ledger up to date with what has become of what was cut off; workspaces that
