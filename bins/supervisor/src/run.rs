@@ -59,7 +59,7 @@ async fn live(config: Config) -> Result<()> {
         tokio::spawn(serve::serve(listener, Arc::clone(&workspace))),
         tokio::spawn(ports::watch(Arc::clone(&workspace))),
     ];
-    let ssh = ssh.map(|ssh| tokio::spawn(ssh.serve(Arc::clone(&workspace))));
+    let ssh = ssh.map(|ssh| ssh.serve(Arc::clone(&workspace)));
     start_tasks(&workspace);
     tokio::spawn(ide::keep_running(Arc::clone(&workspace)));
     tracing::info!(workspace = workspace.config.workspace_id, "workspace runs");
@@ -69,7 +69,10 @@ async fn live(config: Config) -> Result<()> {
     workspace.run_state.send_replace(RunState::Stopping);
     stop::end_all().await;
     workspace.children.reap();
-    for task in background.into_iter().chain(ssh) {
+    if let Some(ssh) = ssh {
+        ssh.end().await;
+    }
+    for task in background {
         task.abort();
     }
     let ssh = workspace.config.ssh.iter();

@@ -238,12 +238,12 @@ impl Handler for Connection {
         if let Some((session, _)) = self.sessions.get(&id) {
             session.receive(data);
         }
-        self.flow.pace(data.len()).await;
+        self.flow.pace(id, data.len()).await;
         Ok(())
     }
 
-    fn adjust_window(&mut self, _: ChannelId, _: u32) -> u32 {
-        self.flow.window()
+    fn adjust_window(&mut self, id: ChannelId, target: u32) -> u32 {
+        self.flow.next_target(id, target)
     }
 
     async fn channel_eof(&mut self, id: ChannelId, _: &mut Client) -> Done {

@@ -1,7 +1,9 @@
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use russh::ChannelId;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -9,52 +11,94 @@ use super::{MOST_HELD_BYTES, WINDOW_BYTES};
 
 /// What one client has sent and nobody has read yet, over all of its channels.
 ///
-/// The library opens a window again as soon as bytes arrive, not when they are read, and knows one size of windows for a whole
-/// connection. So where some channel holds too much, windows are opened by two bytes only, the least that lets it ask again; and
-/// who then sends these few has to wait a little. Waiting for the reader itself instead would hold up the other channels, and even
-/// what the reader needs to go on: the client's permission to write to it.
+/// The library opens a window again as soon as bytes arrive, not when they are read, and by a target that it has for a whole
+/// connection. To wait for the reader instead would hold up the other channels, and even what the reader needs to go on: the
+/// client's permission to write to it. So while some channel is full, the target is the least that lets a client ask again.
+///
+/// A full channel is left with that, and waits a little each time that it is used. Others that have used it are given more when
+/// it is known that nothing is on its way to the full one: right after it has been given its least.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
-    /// Channels that hold too much.
-    congested: AtomicUsize,
+    state: Mutex<State>,
     less: Notify,
 }
 
-const LEAST_WINDOW_BYTES: u32 = 2;
+#[derive(Debug, Default)]
+struct State {
+    /// Channels that hold too much, and how much.
+    full: HashMap<ChannelId, usize>,
+    /// Others that have been given the least.
+    waiting: HashSet<ChannelId>,
+}
+
+const LEAST_BYTES: u32 = 2;
+const GRANT_BYTES: u32 = 128 * 1024;
+/// Between two uses of the least: long where it costs nobody anything.
 const PAUSE: Duration = Duration::from_millis(50);
+const SHORT_PAUSE: Duration = Duration::from_millis(2);
+/// The least may be a grant if bytes come in another order than they should. Too often, and everybody waits.
+const FAR_TOO_MUCH_BYTES: usize = 8 * MOST_HELD_BYTES;
 
 impl Flow {
-    /// How far a window is to be opened now.
-    pub(super) fn window(&self) -> u32 {
-        match self.is_congested() {
-            true => LEAST_WINDOW_BYTES,
-            false => WINDOW_BYTES,
+    /// The next target, after the window of `channel` has been opened up to `target`.
+    pub(super) fn next_target(&self, channel: ChannelId, target: u32) -> u32 {
+        let mut state = self.state();
+        if state.full.is_empty() {
+            state.waiting.clear();
+            return WINDOW_BYTES;
         }
+        match (state.full.contains_key(&channel), target) {
+            (true, LEAST_BYTES) if !state.waiting.is_empty() => return GRANT_BYTES,
+            (true, LEAST_BYTES) => {}
+            (true, _) => state.waiting.clear(), // who did not come has nothing to send
+            (false, LEAST_BYTES) => drop(state.waiting.insert(channel)),
+            (false, _) => drop(state.waiting.remove(&channel)),
+        }
+        LEAST_BYTES
     }
 
-    /// Slows down who has sent `length` bytes.
-    pub(super) async fn pace(&self, length: usize) {
+    /// Slows down the client that has sent `length` bytes to `channel`.
+    pub(super) async fn pace(&self, channel: ChannelId, length: usize) {
         let less = self.less.notified();
-        if length <= LEAST_WINDOW_BYTES as usize && self.is_congested() {
-            let _ = timeout(PAUSE, less).await; // either will do
-        }
+        let pause = {
+            let state = self.state();
+            match state.full.get(&channel) {
+                None => return,
+                Some(held) if *held > FAR_TOO_MUCH_BYTES => Duration::MAX,
+                Some(_) if length > LEAST_BYTES as usize => return,
+                Some(_) if state.waiting.is_empty() => PAUSE,
+                Some(_) => SHORT_PAUSE,
+            }
+        };
+        let _ = timeout(pause, less).await; // either will do
     }
 
-    fn is_congested(&self) -> bool {
-        self.congested.load(Ordering::Relaxed) > 0
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn holds(&self, channel: ChannelId, bytes: usize) {
+        let mut state = self.state();
+        if bytes > MOST_HELD_BYTES {
+            state.full.insert(channel, bytes);
+        } else if state.full.remove(&channel).is_some() {
+            self.less.notify_one();
+        }
     }
 }
 
 /// The bytes that one channel holds.
 #[derive(Debug)]
 pub(super) struct Held {
+    channel: ChannelId,
     bytes: AtomicUsize,
     flow: Arc<Flow>,
 }
 
 impl Held {
-    pub(super) fn new(flow: Arc<Flow>) -> Self {
+    pub(super) fn new(channel: ChannelId, flow: Arc<Flow>) -> Self {
         Self {
+            channel,
             bytes: AtomicUsize::new(0),
             flow,
         }
@@ -62,46 +106,55 @@ impl Held {
 
     pub(super) fn add(&self, bytes: usize) {
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before <= MOST_HELD_BYTES && before + bytes > MOST_HELD_BYTES {
-            self.flow.congested.fetch_add(1, Ordering::Relaxed);
-        }
+        self.flow.holds(self.channel, before + bytes);
     }
 
     pub(super) fn remove(&self, bytes: usize) {
         let before = self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.went_from_to(before, before.saturating_sub(bytes));
-    }
-
-    fn went_from_to(&self, before: usize, after: usize) {
-        if before > MOST_HELD_BYTES && after <= MOST_HELD_BYTES {
-            self.flow.congested.fetch_sub(1, Ordering::Relaxed);
-            self.flow.less.notify_one();
-        }
+        self.flow.holds(self.channel, before.saturating_sub(bytes));
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.went_from_to(self.bytes.load(Ordering::Relaxed), 0);
+        self.flow.holds(self.channel, 0);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use russh::keys::ssh_encoding::Decode;
+
     use super::*;
 
     #[test]
-    fn windows_stay_almost_closed_while_any_channel_holds_too_much() {
+    fn full_channel_gets_the_least_and_others_get_more_in_turn() {
         let flow = Arc::new(Flow::default());
-        let (one, other) = (Held::new(Arc::clone(&flow)), Held::new(Arc::clone(&flow)));
-        one.add(MOST_HELD_BYTES);
-        assert_eq!(flow.window(), WINDOW_BYTES);
-        one.add(1);
-        other.add(2 * MOST_HELD_BYTES);
-        assert_eq!(flow.window(), LEAST_WINDOW_BYTES);
-        one.remove(1);
-        assert_eq!(flow.window(), LEAST_WINDOW_BYTES);
-        drop(other);
-        assert_eq!(flow.window(), WINDOW_BYTES);
+        // There is no other way to one without a connection.
+        let id = |number: u8| ChannelId::decode(&mut [0, 0, 0, number].as_slice()).unwrap();
+        let [full, other] = [id(1), id(2)];
+        let held = Held::new(full, Arc::clone(&flow));
+        held.add(MOST_HELD_BYTES);
+        assert_eq!(flow.next_target(full, WINDOW_BYTES), WINDOW_BYTES);
+        held.add(1);
+        for (channel, target, next) in [
+            (full, WINDOW_BYTES, LEAST_BYTES),
+            (full, LEAST_BYTES, LEAST_BYTES),
+            (other, LEAST_BYTES, LEAST_BYTES), // it waits now
+            (full, LEAST_BYTES, GRANT_BYTES),
+            (other, GRANT_BYTES, LEAST_BYTES),
+            (full, LEAST_BYTES, LEAST_BYTES), // nobody waits
+            (other, LEAST_BYTES, LEAST_BYTES),
+            (full, LEAST_BYTES, GRANT_BYTES),
+            (full, GRANT_BYTES, LEAST_BYTES), // the wrong one came
+            (full, LEAST_BYTES, LEAST_BYTES),
+        ] {
+            assert_eq!(flow.next_target(channel, target), next);
+        }
+        held.remove(1);
+        assert_eq!(flow.next_target(full, LEAST_BYTES), WINDOW_BYTES);
+        held.add(1);
+        drop(held);
+        assert_eq!(flow.next_target(other, LEAST_BYTES), WINDOW_BYTES);
     }
 }

@@ -1,14 +1,15 @@
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use russh::ChannelId;
 use tokio::sync::mpsc;
 
 use super::flow::{Flow, Held};
 
 /// What a client sends to one channel, on its way to what reads it there. It ends when the [`Inlet`] is dropped.
-pub(super) fn inbound(flow: &Arc<Flow>) -> (Inlet, Outlet) {
+pub(super) fn inbound(channel: ChannelId, flow: &Arc<Flow>) -> (Inlet, Outlet) {
     let (sender, queue) = mpsc::unbounded_channel();
-    let held = Arc::new(Held::new(Arc::clone(flow)));
+    let held = Arc::new(Held::new(channel, Arc::clone(flow)));
     let inlet = Inlet {
         queue: sender,
         held: Arc::downgrade(&held),
@@ -24,7 +25,7 @@ pub(super) fn inbound(flow: &Arc<Flow>) -> (Inlet, Outlet) {
 #[derive(Debug)]
 pub(super) struct Inlet {
     queue: mpsc::UnboundedSender<Bytes>,
-    held: std::sync::Weak<Held>,
+    held: Weak<Held>,
 }
 
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use russh::server::{Handle, Msg};
-use russh::{ChannelWriteHalf, Sig};
+use russh::{ChannelId, ChannelWriteHalf, Sig};
 
 use crate::children::Exit;
 
@@ -24,6 +24,10 @@ impl Output {
         Self(channel)
     }
 
+    pub(super) fn id(&self) -> ChannelId {
+        self.0.id()
+    }
+
     /// Sends `bytes`, once the client has room for them: until then it may take any time.
     pub(super) async fn send(&self, stream: Stream, bytes: Bytes) -> Result<(), Gone> {
         let sent = match stream {
@@ -35,7 +39,7 @@ impl Output {
 
     /// Says how a program ended, and closes the channel. Everything that it wrote must have been sent.
     pub(super) async fn exited(&self, exit: Exit, handle: &Handle) -> Result<(), Gone> {
-        let id = self.0.id();
+        let id = self.id();
         let told = match exit {
             Exit::Code(code) => handle.exit_status_request(id, code.cast_unsigned()).await,
             Exit::Signal(number) => {

@@ -6,10 +6,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use russh::keys::PrivateKey;
 use russh::server::{Config, run_stream};
-use russh::{MethodKind, MethodSet, Preferred, SshId, cipher};
+use russh::{Disconnect, MethodKind, MethodSet, Preferred, SshId, cipher};
 use rustix::net::{Shutdown, shutdown};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::connection::Connection;
@@ -39,46 +40,94 @@ impl Ssh {
         })
     }
 
-    /// Answers until it is dropped.
-    pub(crate) async fn serve(self, workspace: Arc<Workspace>) {
+    /// Begins to answer.
+    pub(crate) fn serve(self, workspace: Arc<Workspace>) -> Serving {
         let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-        loop {
-            let Ok((stream, _)) = self.listener.accept().await else {
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            };
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                tracing::warn!("{MOST_CONNECTIONS} SSH clients are connected, another is refused");
-                continue;
-            };
-            let (config, trust) = (Arc::clone(&self.config), Arc::clone(&self.trust));
-            let workspace = Arc::clone(&workspace);
-            tokio::spawn(async move {
-                if let Err(why) = answer(stream, config, trust, workspace).await {
-                    tracing::debug!(%why, "an SSH connection ended");
-                }
-                drop(place);
-            });
+        let (over, until) = watch::channel(false);
+        let accepting = accept(self, workspace, Arc::clone(&places), until);
+        Serving {
+            accepting: tokio::spawn(accepting),
+            places,
+            over,
         }
+    }
+}
+
+/// An SSH server that answers.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    accepting: JoinHandle<()>,
+    places: Arc<Semaphore>,
+    over: watch::Sender<bool>,
+}
+
+impl Serving {
+    /// Takes leave of every client, once it has been sent what there still is for it.
+    pub(crate) async fn end(self) {
+        self.accepting.abort();
+        self.over.send_replace(true);
+        let all = u32::try_from(MOST_CONNECTIONS).unwrap_or(u32::MAX);
+        let _ = timeout(LEAVE_WITHIN, self.places.acquire_many(all)).await; // who does not read is left
+    }
+}
+
+/// Most of a second is what the platform grants a session that has to end.
+const LEAVE_WITHIN: Duration = Duration::from_millis(300);
+
+async fn accept(
+    ssh: Ssh,
+    workspace: Arc<Workspace>,
+    places: Arc<Semaphore>,
+    until: watch::Receiver<bool>,
+) {
+    loop {
+        let Ok((stream, _)) = ssh.listener.accept().await else {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            tracing::warn!("{MOST_CONNECTIONS} SSH clients are connected, another is refused");
+            continue;
+        };
+        let (rights, logged_in) = watch::channel(None);
+        let trust = Arc::clone(&ssh.trust);
+        let connection = Connection::new(Arc::clone(&workspace), trust, rights);
+        let (config, until) = (Arc::clone(&ssh.config), until.clone());
+        tokio::spawn(async move {
+            if let Err(why) = answer(stream, config, connection, logged_in, until).await {
+                tracing::debug!(%why, "an SSH connection ended");
+            }
+            drop(place);
+        });
     }
 }
 
 async fn answer(
     stream: UnixStream,
     config: Arc<Config>,
-    trust: Arc<Trust>,
-    workspace: Arc<Workspace>,
+    connection: Connection,
+    logged_in: watch::Receiver<Option<Rights>>,
+    mut until: watch::Receiver<bool>,
 ) -> Result<(), russh::Error> {
     let second = stream.as_fd().try_clone_to_owned()?;
-    let (rights, logged_in) = watch::channel(None);
-    let connection = Connection::new(workspace, trust, rights);
-    let session = timeout(LOGIN_WITHIN, run_stream(config, stream, connection))
+    let mut session = timeout(LOGIN_WITHIN, run_stream(config, stream, connection))
         .await
         .map_err(|_| russh::Error::ConnectionTimeout)??;
+    let handle = session.handle();
+    let over = async {
+        let _ = until.wait_for(|over| *over).await;
+        // Behind everything that has been said on the channels.
+        let text = "the workspace has been stopped".to_owned();
+        let _ = handle
+            .disconnect(Disconnect::ByApplication, text, String::new())
+            .await;
+    };
     tokio::select! {
-        ended = session => ended,
-        () = too_late(logged_in, &second) => Err(russh::Error::ConnectionTimeout),
+        ended = &mut session => return ended,
+        () = too_late(logged_in, &second) => return Err(russh::Error::ConnectionTimeout),
+        () = over => {}
     }
+    session.await
 }
 
 /// Ends the connection of a client that has not logged in in time; never ends for one that has.

@@ -184,7 +184,7 @@ impl Preparing {
         program::let_go(&mut command);
         let pid = child.pid;
         tracing::info!(pid, "a program was started for an SSH client");
-        let ((input, outlet), (open, closed)) = (inbound(&self.flow), lifetime());
+        let ((input, outlet), (open, closed)) = (inbound(self.output.id(), &self.flow), lifetime());
         let client = (self.output, self.handle);
         tokio::spawn(program::carry(
             child,

@@ -17,9 +17,9 @@ use super::socket::Socket;
 /// Carries bytes between a channel and a connection, each direction until its own end, until both have ended or the client closes
 /// the channel.
 pub(super) async fn carry(channel: Channel<Msg>, socket: Socket, flow: &Arc<Flow>) {
+    let (input, outlet) = inbound(channel.id(), flow);
     let (from_client, to_client) = channel.split();
     let output = Output::new(to_client);
-    let (input, outlet) = inbound(flow);
     let mut writing = pin!(write(&socket, outlet).fuse());
     let carried = async {
         tokio::join!(read(&socket, &output), &mut writing);

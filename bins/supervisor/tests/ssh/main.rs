@@ -9,7 +9,9 @@
 mod client;
 mod files;
 mod forward;
+mod hostile;
 mod login;
+mod pressure;
 mod programs;
 #[path = "../workspace/support.rs"]
 #[allow(dead_code, reason = "the other tests use the rest of it")]
