@@ -13,10 +13,12 @@ mod certificate;
 mod duration;
 mod host;
 mod login_name;
+mod ssh_before_login;
 mod yml;
 
 pub use self::certificate::{certificate, certificate_pem};
 pub use self::duration::go_duration;
 pub use self::host::{host, host_round_trip};
 pub use self::login_name::login_name;
+pub use self::ssh_before_login::ssh_before_login;
 pub use self::yml::gitpod_yml;

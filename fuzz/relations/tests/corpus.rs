@@ -51,6 +51,11 @@ fn certificate_pem_holds() {
     replay("certificate_pem", gitpod_fuzz::certificate_pem);
 }
 
+#[test]
+fn ssh_before_login_holds() {
+    replay("ssh_before_login", gitpod_fuzz::ssh_before_login);
+}
+
 /// A target that is not replayed here would rot unseen.
 #[test]
 fn every_target_is_replayed_and_has_a_corpus() {
