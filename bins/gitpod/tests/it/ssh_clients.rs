@@ -1,6 +1,7 @@
 //! Clients other than OpenSSH's `ssh`, and programs that use it.
 
-use std::process::Command;
+use std::ffi::OsStr;
+use std::process::{Command, Output};
 
 use crate::harness::{program, skip};
 use crate::ssh_harness::{
@@ -115,84 +116,73 @@ fn git_clones_from_and_pushes_to_the_workspace() {
     assert_eq!(login.run("git rev-parse mine"), head);
 }
 
+/// `plink` or `pscp` with the user's key, which trusts the gateway's host key only.
+struct Putty<'a> {
+    login: &'a Login,
+    host_key: String,
+}
+
+impl<'a> Putty<'a> {
+    fn new(login: &'a Login) -> Self {
+        let made = Command::new("puttygen")
+            .arg(login.path("id"))
+            .args(["-O", "private", "-o"])
+            .arg(login.path("id.ppk"))
+            .output();
+        succeeded(&made.unwrap());
+        let key = login.up.state_dir().join("ssh/host_ed25519");
+        let told = Command::new("ssh-keygen").arg("-lf").arg(key).output();
+        let told = succeeded(&told.unwrap());
+        let host_key = told.split(' ').nth(1).unwrap().to_owned();
+        Self { login, host_key }
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("HOME", self.login.home.path())
+            .args(["-batch", "-hostkey", &self.host_key])
+            .args(["-P", &self.login.port().to_string(), "-i"])
+            .arg(self.login.path("id.ppk"));
+        command
+    }
+
+    fn plink(&self, args: &[&str], input: Vec<u8>) -> Output {
+        let mut plink = self.command("plink");
+        plink.args(["-ssh", "-l", self.login.id()]).args(args);
+        with_input(&mut plink, input)
+    }
+
+    fn pscp(&self, protocol: &str, from: &OsStr, to: &OsStr) {
+        let mut pscp = self.command("pscp");
+        pscp.args(["-q", protocol]).arg(from).arg(to);
+        succeeded(&pscp.output().unwrap());
+    }
+}
+
 #[test]
 fn putty_runs_commands_and_copies_files() {
     if !is_installed("plink") || !is_installed("pscp") || !is_installed("puttygen") {
         return skip("PuTTY's programs are not installed");
     }
     let Some(login) = Login::new() else { return };
-    let key = login.path("id.ppk");
-    let made = Command::new("puttygen")
-        .arg(login.path("id"))
-        .args(["-O", "private", "-o"])
-        .arg(&key)
-        .output();
-    succeeded(&made.unwrap());
-    let known = login.up.state_dir().join("ssh/host_ed25519");
-    let told = Command::new("ssh-keygen")
-        .arg("-lf")
-        .arg(known)
-        .output()
-        .unwrap();
-    let fingerprint = text(&told.stdout).split(' ').nth(1).unwrap().to_owned();
-    let port = login.port().to_string();
-    let putty = |program: &str| {
-        let mut command = Command::new(program);
-        command.env("HOME", login.home.path());
-        command
-            .args(["-batch", "-P", &port, "-hostkey", &fingerprint, "-i"])
-            .arg(&key);
-        command
-    };
-    let mut plink = putty("plink");
-    plink.args([
-        "-ssh",
-        "-T",
-        "-l",
-        login.id(),
-        "127.0.0.1",
-        "cat; echo err >&2; exit 5",
-    ]);
+    let putty = Putty::new(&login);
     let sent = pattern(1_000_000);
-    let output = with_input(&mut plink, sent.clone());
+    let command = "cat; echo err >&2; exit 5";
+    let output = putty.plink(&["-T", "127.0.0.1", command], sent.clone());
     assert!(output.stdout == sent, "{}", text(&output.stderr));
     assert_eq!(output.status.code(), Some(5));
-    assert!(
-        text(&output.stderr).contains("err"),
-        "{}",
-        text(&output.stderr)
-    );
-    let mut plink = putty("plink");
-    plink.args(["-ssh", "-t", "-l", login.id(), "127.0.0.1", "tty"]);
-    let output = with_input(&mut plink, Vec::new());
-    assert!(
-        text(&output.stdout).contains("/dev/pts/"),
-        "{}",
-        text(&output.stdout)
-    );
+    assert!(text(&output.stderr).contains("err"));
+    let output = putty.plink(&["-t", "127.0.0.1", "tty"], Vec::new());
+    let told = text(&output.stdout);
+    assert!(told.contains("/dev/pts/"), "{told}");
 
-    std::fs::write(login.path("file"), &sent).unwrap();
+    let (file, back) = (login.path("file"), login.path("back"));
+    std::fs::write(&file, &sent).unwrap();
     for protocol in ["-sftp", "-scp"] {
         let there = format!("{}@127.0.0.1:by{protocol}", login.id());
-        let mut pscp = putty("pscp");
-        succeeded(
-            &pscp
-                .args(["-q", protocol])
-                .arg(login.path("file"))
-                .arg(&there)
-                .output()
-                .unwrap(),
-        );
-        let mut pscp = putty("pscp");
-        let back = login.path("back");
-        succeeded(
-            &pscp
-                .args(["-q", protocol])
-                .arg(&there)
-                .arg(&back)
-                .output()
-                .unwrap(),
-        );
+        putty.pscp(protocol, file.as_ref(), there.as_ref());
+        putty.pscp(protocol, there.as_ref(), back.as_ref());
         assert!(std::fs::read(&back).unwrap() == sent, "{protocol}");
     }
 }

@@ -1,6 +1,6 @@
 //! The file that OpenSSH's configuration of the user may include.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::private_file;
 use crate::ssh::{SshDir, host_block};
@@ -27,7 +27,7 @@ pub(super) async fn keep(workspaces: Workspaces, dir: SshDir, state_dir: PathBuf
     }
 }
 
-fn write(dir: &SshDir, state_dir: &PathBuf, ids: &[String]) -> std::io::Result<()> {
+fn write(dir: &SshDir, state_dir: &Path, ids: &[String]) -> std::io::Result<()> {
     let program = std::env::current_exe()?;
     let block = host_block(&program, state_dir, ids).map_err(std::io::Error::other)?;
     let text = format!("# Written by `gitpod up`; changes are lost.\n{block}");
