@@ -107,6 +107,8 @@ struct Arguments {
 ///
 /// Exits with 0 when it was told to stop and nothing of the workspace is left, 1 when it could not start, 2 for wrong usage.
 /// It makes this process the parent of orphans and changes its resource limits: call it in a process of its own.
+/// For SSH clients it starts this program again, with the words that this process was given before its first option: they must
+/// lead here as well.
 pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     match arguments.as_slice() {

@@ -324,6 +324,19 @@ impl Handler for Connection {
             .is_ok())
     }
 
+    /// Nobody has windows to show in a workspace; a request without an answer would take that of the next.
+    async fn x11_request(
+        &mut self,
+        id: ChannelId,
+        _: bool,
+        _: &str,
+        _: &str,
+        _: u32,
+        client: &mut Client,
+    ) -> Done {
+        client.channel_failure(id)
+    }
+
     async fn shell_request(&mut self, id: ChannelId, client: &mut Client) -> Done {
         self.ask(id, client, |it, workspace| {
             it.start(workspace, &Wanted::Shell)

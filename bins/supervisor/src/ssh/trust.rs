@@ -118,3 +118,113 @@ fn right_user(user: &str) -> Result<(), NotTrusted> {
         false => Err(NotTrusted::User),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use russh::keys::PrivateKey;
+    use russh::keys::key::safe_rng;
+    use russh::keys::ssh_key::certificate::Builder;
+
+    use super::*;
+
+    fn key() -> PrivateKey {
+        PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).unwrap()
+    }
+
+    fn certificate(authority: &PrivateKey, change: impl FnOnce(&mut Builder)) -> Certificate {
+        let subject = key();
+        let mut builder =
+            Builder::new_with_random_nonce(&mut safe_rng(), subject.public_key(), 1000, 2000)
+                .unwrap();
+        builder.key_id("ws-proxy").unwrap();
+        builder.valid_principal(USER).unwrap();
+        change(&mut builder);
+        builder.sign(authority).unwrap()
+    }
+
+    fn trust(authority: &PrivateKey) -> Trust {
+        Trust::new(Some(authority.public_key().key_data().clone()), Vec::new())
+    }
+
+    #[test]
+    fn certificate_is_valid_from_its_first_second_to_before_its_last() {
+        let authority = key();
+        let certificate = certificate(&authority, |_| ());
+        for (now, expected) in [
+            (999, Err(NotTrusted::TooEarly)),
+            (1000, Ok(())),
+            (1999, Ok(())),
+            (2000, Err(NotTrusted::TooLate)),
+        ] {
+            let found = trust(&authority).certificate(USER, &certificate, now);
+            assert_eq!(found.map(drop), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn rights_are_those_that_the_certificate_names() {
+        let authority = key();
+        let certificate = certificate(&authority, |it| {
+            it.extension("permit-pty", "").unwrap();
+            it.extension("x@example.com", "").unwrap();
+        });
+        let rights = trust(&authority).certificate(USER, &certificate, 1500);
+        let expected = Rights {
+            terminal: true,
+            forward_ports: false,
+            forward_agent: false,
+        };
+        assert_eq!(rights, Ok(expected));
+    }
+
+    #[test]
+    fn attack_46_bytes_of_a_certificate_cannot_be_changed() {
+        let authority = key();
+        let bytes = certificate(&authority, |_| ()).to_bytes().unwrap();
+        for index in 0..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[index] ^= 1;
+            let changed = Certificate::from_bytes(&bytes);
+            let trusted = changed.map(|it| trust(&authority).certificate(USER, &it, 1500).is_ok());
+            assert_ne!(trusted.ok(), Some(true), "byte {index}");
+        }
+    }
+
+    #[test]
+    fn attack_46_authority_that_is_a_certificate_is_none() {
+        let authority = key();
+        let inner = certificate(&authority, |_| ());
+        let outer = certificate(&authority, |_| ()).to_bytes().unwrap();
+        // In the place of the authority's key, a certificate of it.
+        let plain = authority.public_key().to_bytes().unwrap();
+        let at = outer
+            .windows(plain.len())
+            .position(|window| window == plain)
+            .unwrap();
+        let inner = inner.to_bytes().unwrap();
+        let length = u32::try_from(inner.len()).unwrap().to_be_bytes();
+        let nested = [
+            &outer[..at - 4],
+            &length,
+            &inner,
+            &outer[at + plain.len()..],
+        ]
+        .concat();
+        let trusted = Certificate::from_bytes(&nested)
+            .map(|it| trust(&authority).certificate(USER, &it, 1500).is_ok());
+        assert_ne!(trusted.ok(), Some(true));
+    }
+
+    #[test]
+    fn attack_46_certificates_are_nothing_where_no_authority_is_named() {
+        let authority = key();
+        let certificate = certificate(&authority, |_| ());
+        let nobody = Trust::new(None, Vec::new());
+        let refused = nobody.certificate(USER, &certificate, 1500);
+        assert_eq!(refused, Err(NotTrusted::NoAuthority));
+        assert_eq!(
+            nobody.key(USER, authority.public_key()),
+            Err(NotTrusted::UnknownKey)
+        );
+    }
+}

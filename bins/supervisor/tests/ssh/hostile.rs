@@ -95,6 +95,11 @@ async fn attack_42_requests_out_of_place_are_refused_and_the_session_goes_on() {
     channel.window_change(1, 1, 1, 1).await.unwrap();
     channel.request_subsystem(true, "x").await.unwrap();
     assert!(!granted(&mut channel).await);
+    channel
+        .request_x11(true, false, "MIT-MAGIC-COOKIE-1", "00", 0)
+        .await
+        .unwrap();
+    assert!(!granted(&mut channel).await);
     channel.request_shell(true).await.unwrap();
     assert!(granted(&mut channel).await);
     for _ in 0..2 {
