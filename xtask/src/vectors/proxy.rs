@@ -35,6 +35,7 @@ pub(crate) fn replay(group: &str, fixtures: &Value, case: &Value) -> Option<Outc
         "url-port" => small::url_port(input),
         "config" => config::config(input),
         "duration" => Ok(config::duration(input)),
+        "redirect" => config::redirect(fixtures, input),
         "cookie" | "route" | "websocket" | "cors" => http::replay(fixtures, input, expect),
         _ => return None,
     };
