@@ -11,7 +11,7 @@
 pub(crate) struct Frames {
     /// What is there of a head that has not come as a whole.
     head: [u8; LONGEST_HEAD],
-    has: usize,
+    has: u8,
     /// Bytes that follow until the next head.
     left: u64,
     is_data: bool,
@@ -68,13 +68,13 @@ impl Frames {
 
     /// Takes a byte of a head. Tells whether that was its last.
     fn take(&mut self, byte: u8) -> bool {
-        if let Some(place) = self.head.get_mut(self.has) {
+        if let Some(place) = self.head.get_mut(usize::from(self.has)) {
             *place = byte;
         }
-        self.has += 1;
+        self.has = self.has.saturating_add(1);
         let [first, second, long @ ..] = self.head;
         let (length, mask) = (second & 0x7f, if second & 0x80 == 0 { 0 } else { 4 });
-        let length_bytes = match length {
+        let length_bytes: u8 = match length {
             126 => 2,
             127 => 8,
             _ => 0,
@@ -82,7 +82,7 @@ impl Frames {
         if self.has < 2 || self.has < 2 + length_bytes + mask {
             return false;
         }
-        let long = long.iter().take(length_bytes);
+        let long = long.iter().take(usize::from(length_bytes));
         self.left = match length_bytes {
             0 => length.into(),
             _ => long.fold(0, |length, byte| length << 8 | u64::from(*byte)),

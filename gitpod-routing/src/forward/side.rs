@@ -16,80 +16,55 @@ use crate::forward::connect::{Connection, Io};
 use crate::forward::spelling::Spelled;
 
 /// A connection that HTTP has left. Where it is a socket and nothing else, it is known as one.
-pub(crate) struct Side {
-    /// What HTTP had read too far.
-    ahead: Bytes,
-    io: Either,
-}
-
-enum Either {
+pub(crate) enum Side {
     Socket(TcpStream),
     Connection(Connection),
-    Other(TokioIo<Upgraded>),
+    Other(Box<TokioIo<Upgraded>>),
 }
 
 impl Side {
-    /// The side of a client, as a server of hyper gives it.
-    pub(crate) fn of_client(upgraded: Upgraded) -> Self {
+    /// The side of a client, as a server of hyper gives it, and what HTTP had read too far.
+    pub(crate) fn of_client(upgraded: Upgraded) -> (Self, Bytes) {
         let upgraded = match upgraded.downcast::<TokioIo<CheckedStream<TcpStream>>>() {
             Ok(parts) => {
                 let socket = parts.io.into_inner().into_inner();
-                return Self::socket(socket, parts.read_buf);
+                return (Self::Socket(socket), parts.read_buf);
             }
             Err(upgraded) => upgraded,
         };
         match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => Self::socket(parts.io.into_inner(), parts.read_buf),
+            Ok(parts) => (Self::Socket(parts.io.into_inner()), parts.read_buf),
             Err(upgraded) => Self::other(upgraded),
         }
     }
 
-    /// The side of a workspace, as [`exchange`](crate::forward::exchange) opens it.
-    pub(crate) fn of_server(upgraded: Upgraded) -> Self {
+    /// The side of a workspace, as [`exchange`](crate::forward::exchange) opens it, and what
+    /// HTTP had read too far.
+    pub(crate) fn of_server(upgraded: Upgraded) -> (Self, Bytes) {
         let (connection, ahead) = match upgraded.downcast::<TokioIo<Connection>>() {
             Ok(parts) => (parts.io.into_inner(), parts.read_buf),
             Err(upgraded) => return Self::other(upgraded),
         };
-        match socket_of(connection) {
-            Ok(socket) => Self::socket(socket, ahead),
-            Err(connection) => Self {
-                ahead,
-                ..Self::connection(connection)
-            },
-        }
+        let side = socket_of(connection).map_or_else(Self::Connection, Self::Socket);
+        (side, ahead)
     }
 
-    pub(crate) fn connection(connection: Connection) -> Self {
-        Self {
-            ahead: Bytes::new(),
-            io: Either::Connection(connection),
-        }
+    /// Which gives what was read too far by itself.
+    fn other(upgraded: Upgraded) -> (Self, Bytes) {
+        let side = Self::Other(Box::new(TokioIo::new(upgraded)));
+        (side, Bytes::new())
     }
 
-    pub(crate) fn socket(socket: TcpStream, ahead: Bytes) -> Self {
-        let io = Either::Socket(socket);
-        Self { ahead, io }
-    }
-
-    fn other(upgraded: Upgraded) -> Self {
-        Self {
-            ahead: Bytes::new(),
-            io: Either::Other(TokioIo::new(upgraded)),
-        }
-    }
-
-    /// The socket that all further bytes come out of and go into, if it is one.
+    /// The socket that this is, if it is one.
     pub(crate) fn as_socket(&self) -> Option<&TcpStream> {
-        match &self.io {
-            Either::Socket(socket) if self.ahead.is_empty() => Some(socket),
-            _ => None,
+        match self {
+            Self::Socket(socket) => Some(socket),
+            Self::Connection(_) | Self::Other(_) => None,
         }
     }
-}
 
-impl Either {
-    fn stream(&mut self) -> Pin<&mut dyn Io> {
-        match self {
+    fn stream(self: Pin<&mut Self>) -> Pin<&mut dyn Io> {
+        match self.get_mut() {
             Self::Socket(socket) => Pin::new(socket),
             Self::Connection(connection) => Pin::new(connection),
             Self::Other(upgraded) => Pin::new(upgraded),
@@ -99,34 +74,29 @@ impl Either {
 
 impl AsyncRead for Side {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.ahead.is_empty() {
-            return self.io.stream().poll_read(cx, buf);
-        }
-        let some = self.ahead.len().min(buf.remaining());
-        buf.put_slice(&self.ahead.split_to(some));
-        Poll::Ready(Ok(()))
+        self.stream().poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Side {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.io.stream().poll_write(cx, buf)
+        self.stream().poll_write(cx, buf)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.stream().poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.stream().poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_shutdown(cx)
     }
 }
 

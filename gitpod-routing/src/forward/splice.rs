@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 /// One direction between two sockets. Has a pipe only while there is something in it.
 #[derive(Default)]
 pub(crate) struct Splice {
-    full: Option<Pipe>,
+    full: Option<Box<Pipe>>,
 }
 
 struct Pipe {
@@ -56,7 +56,7 @@ impl Splice {
         };
         match pipe.poll_empty(cx, to)? {
             Poll::Ready(()) => pipe.give_back(),
-            Poll::Pending => self.full = Some(pipe),
+            Poll::Pending => self.full = Some(Box::new(pipe)),
         }
         Poll::Ready(Ok(filled))
     }

@@ -27,16 +27,14 @@ pub(crate) struct Tunnel {
 }
 
 impl Tunnel {
-    pub(crate) fn new(client: Side, server: Side, meter: Meter) -> Self {
-        let way = || OneWay {
-            frames: meter.frames,
-            ..OneWay::default()
-        };
+    /// Of two sides, each with what was read of it already.
+    pub(crate) fn new(client: (Side, Bytes), server: (Side, Bytes), meter: Meter) -> Self {
+        let ((client, from_client), (server, from_server)) = (client, server);
         Self {
             client,
             server,
-            forth: way(),
-            back: way(),
+            forth: OneWay::new(from_client, meter.frames),
+            back: OneWay::new(from_server, meter.frames),
             usage: meter.usage,
         }
     }
@@ -89,16 +87,15 @@ impl Future for Tunnel {
     }
 }
 
-/// One direction.
-#[derive(Default)]
+/// One direction. Small, because most tunnels are idle most of the time.
 struct OneWay {
     /// Read on one side and not yet taken by the other.
-    unsent: Bytes,
+    unsent: Option<Box<Bytes>>,
     /// How many bytes went this way since the last that went the other.
     run: u64,
     state: State,
-    frames: Option<Frames>,
     is_used: bool,
+    frames: Option<Frames>,
     #[cfg(target_os = "linux")]
     splice: Splice,
 }
@@ -112,6 +109,30 @@ enum State {
 }
 
 impl OneWay {
+    /// With `ahead` as the first to go.
+    fn new(ahead: Bytes, frames: Option<Frames>) -> Self {
+        let mut way = Self {
+            unsent: None,
+            run: 0,
+            state: State::default(),
+            is_used: false,
+            frames,
+            #[cfg(target_os = "linux")]
+            splice: Splice::default(),
+        };
+        if !ahead.is_empty() {
+            way.note(&ahead);
+            way.unsent = Some(Box::new(ahead));
+        }
+        way
+    }
+
+    /// Looks at what comes through.
+    fn note(&mut self, bytes: &[u8]) {
+        let frames = self.frames.as_mut();
+        self.is_used |= frames.is_none_or(|frames| frames.have_data(bytes));
+    }
+
     /// Whether something that counts has come since the last time.
     fn was_used(&mut self) -> bool {
         std::mem::take(&mut self.is_used)
@@ -124,7 +145,7 @@ impl OneWay {
         to: &mut Side,
     ) -> Poll<io::Result<()>> {
         let until = self.run + TURN;
-        let mut to_flush = !self.unsent.is_empty();
+        let mut to_flush = self.unsent.is_some();
         loop {
             ready!(self.poll_send_rest(cx, to))?;
             match self.state {
@@ -158,13 +179,15 @@ impl OneWay {
     }
 
     fn poll_send_rest(&mut self, cx: &mut Context<'_>, to: &mut Side) -> Poll<io::Result<()>> {
-        while self.unsent.has_remaining() {
-            match ready!(Pin::new(&mut *to).poll_write(cx, &self.unsent))? {
+        while let Some(unsent) = &mut self.unsent {
+            match ready!(Pin::new(&mut *to).poll_write(cx, unsent))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                sent => self.unsent.advance(sent),
+                sent => unsent.advance(sent),
+            }
+            if unsent.is_empty() {
+                self.unsent = None;
             }
         }
-        self.unsent = Bytes::new(); // keep no memory
         #[cfg(target_os = "linux")]
         if let Some(to) = to.as_socket() {
             return self.splice.poll_send_rest(cx, to);
@@ -209,15 +232,14 @@ impl OneWay {
         if read.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let frames = self.frames.as_mut();
-        self.is_used |= frames.is_none_or(|frames| frames.have_data(read));
+        self.note(read);
         let sent = match Pin::new(to).poll_write(cx, read)? {
             Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             Poll::Ready(sent) => sent,
             Poll::Pending => 0,
         };
         if let Some(rest @ [_, ..]) = read.get(sent..) {
-            self.unsent = Bytes::copy_from_slice(rest);
+            self.unsent = Some(Box::new(Bytes::copy_from_slice(rest)));
         }
         Poll::Ready(Ok(read.len()))
     }
@@ -269,13 +291,18 @@ mod tests {
         all
     }
 
+    #[test]
+    fn idle_tunnel_is_small() {
+        assert!(size_of::<Tunnel>() <= 320, "{}", size_of::<Tunnel>());
+    }
+
     #[tokio::test]
     async fn long_runs_between_sockets_arrive_whole_one_after_the_other() {
         let ((client, near), (far, server)) = (sockets().await, sockets().await);
         let ahead = Bytes::from_static(b"read ahead, ");
         let tunnel = Tunnel::new(
-            Side::socket(near, ahead),
-            Side::socket(far, Bytes::new()),
+            (Side::Socket(near), ahead),
+            (Side::Socket(far), Bytes::new()),
             Meter::default(),
         );
         let tunnel = tokio::spawn(tunnel);
@@ -318,16 +345,16 @@ mod tests {
             let (far, server): (Side, crate::forward::Connection) = match server_is_socket {
                 true => {
                     let (far, server) = sockets().await;
-                    (Side::socket(far, Bytes::new()), Box::new(server))
+                    (Side::Socket(far), Box::new(server))
                 }
                 false => {
                     let (far, server) = duplex(1000);
-                    (Side::connection(Box::new(far)), Box::new(server))
+                    (Side::Connection(Box::new(far)), Box::new(server))
                 }
             };
             let tunnel = tokio::spawn(Tunnel::new(
-                Side::socket(near, Bytes::new()),
-                far,
+                (Side::Socket(near), Bytes::new()),
+                (far, Bytes::new()),
                 Meter::default(),
             ));
             let (from_client, to_client) = client.into_split();

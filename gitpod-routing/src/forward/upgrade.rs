@@ -28,7 +28,8 @@ pub(crate) async fn tunnel(client: OnUpgrade, server: OnUpgrade, meter: Meter) {
             return;
         }
     };
-    let end = Tunnel::new(client, server, meter).await;
+    // By itself, so that the task is not as large as both this and what came before it.
+    let end = Box::new(Tunnel::new(client, server, meter)).await;
     if let Err(why) = end {
         tracing::trace!(error = %why, "tunnel broke");
     }
