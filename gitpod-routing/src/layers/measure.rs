@@ -1,11 +1,13 @@
 //! Counts requests and how long they took.
 
+use std::cell::RefCell;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use http::{Method, Request, Response, StatusCode, Version};
-use metrics::{Key, Label, Level, Metadata, SharedString, with_recorder};
+use metrics::{Key, Label, Level, Metadata, with_recorder};
 use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -141,24 +143,78 @@ impl Exchange {
         resource: &'static str,
         code: StatusCode,
     ) {
-        let labels = vec![
-            Label::from_static_parts("method", self.method),
-            Label::from_static_parts("resource", resource),
-            Label::new("code", code_label(code.as_u16())),
-            Label::from_static_parts("http_version", self.version),
-        ];
+        let keys = keys(Labels {
+            total,
+            duration,
+            method: self.method,
+            resource,
+            code: code.as_u16(),
+            version: self.version,
+        });
         let took = self.began.elapsed().unwrap_or_default();
-        // Not with the macros, which would make the labels twice.
+        // Not with the macros, which would make the keys each time.
         with_recorder(|recorder| {
-            let total = Key::from_parts(total, labels);
-            recorder.register_counter(&total, &METADATA).increment(1);
-            let duration = Key::from_parts(duration, total.into_parts().1);
             recorder
-                .register_histogram(&duration, &METADATA)
+                .register_counter(&keys.total, &METADATA)
+                .increment(1);
+            recorder
+                .register_histogram(&keys.duration, &METADATA)
                 .record(took);
         });
     }
 }
+
+/// What keys are made of: their names, and the labels that both have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Labels {
+    total: &'static str,
+    duration: &'static str,
+    method: &'static str,
+    resource: &'static str,
+    code: u16,
+    version: &'static str,
+}
+
+struct Keys {
+    total: Key,
+    duration: Key,
+}
+
+/// Keys cost more to make than to use, and there are few that are often used.
+fn keys(labels: Labels) -> Rc<Keys> {
+    KEYS.with_borrow_mut(|known| {
+        if let Some((_, keys)) = known.iter().find(|(of, _)| *of == labels) {
+            return Rc::clone(keys);
+        }
+        let keys = Rc::new(labels.keys());
+        if known.len() < KNOWN {
+            known.push((labels, Rc::clone(&keys)));
+        }
+        keys
+    })
+}
+
+impl Labels {
+    fn keys(&self) -> Keys {
+        let labels = vec![
+            Label::from_static_parts("method", self.method),
+            Label::from_static_parts("resource", self.resource),
+            Label::new("code", self.code.to_string()),
+            Label::from_static_parts("http_version", self.version),
+        ];
+        Keys {
+            total: Key::from_parts(self.total, labels.clone()),
+            duration: Key::from_parts(self.duration, labels),
+        }
+    }
+}
+
+thread_local! {
+    static KEYS: RefCell<Vec<(Labels, Rc<Keys>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keys that a thread keeps. Servers make up the codes of their answers, so there is an end.
+const KNOWN: usize = 32;
 
 /// Which server of a workspace a response is about. Travels in its extensions.
 #[derive(Clone, Copy, Debug)]
@@ -185,13 +241,6 @@ impl Served {
             (WorkspaceService::Port(_), false) => "workspace_port",
             (WorkspaceService::Port(_), true) => "debug_workspace_port",
         }
-    }
-}
-
-fn code_label(code: u16) -> SharedString {
-    match code {
-        200 => "200".into(),
-        other => other.to_string().into(),
     }
 }
 
