@@ -94,6 +94,8 @@ pub enum SessionEnd {
     Revoked,
     /// Nothing was sent for too long.
     Idle,
+    /// The SSH server in the workspace ended the connection.
+    Lost,
     /// Too many sessions in this workspace.
     TooMany,
     /// The gateway shuts down.
@@ -109,6 +111,7 @@ impl SessionEnd {
             Self::Stopped => "stopped",
             Self::Revoked => "revoked",
             Self::Idle => "idle",
+            Self::Lost => "lost",
             Self::TooMany => "too_many",
             Self::Shutdown => "shutdown",
         }

@@ -11,7 +11,7 @@ use russh::keys::{Algorithm, Certificate};
 use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, VerifiedPublicKey,
 };
-use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty, server};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, server};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -22,6 +22,7 @@ use super::link::Link;
 use super::metrics::{self, Connected};
 use super::opening::{Asked, Opening};
 use super::session::{Login, Session};
+use super::watch::too_many;
 use crate::authenticate::{Accepted, Authenticated, Refusal};
 use crate::code::ErrorCode;
 use crate::credential::{Credential, Right, SignedKey};
@@ -87,15 +88,14 @@ impl ClientSide {
     }
 
     /// Makes the session that of who was admitted.
-    fn admit(&mut self, client: server::Handle) -> Result<(), Refused> {
+    fn admit(&mut self, client: server::Handle) -> Result<(), russh::Error> {
         let Some((proof, right, method)) = self.admitted.take() else {
-            return Err(Refused::Nobody);
+            return Err(russh::Error::Inconsistent);
         };
         let shared = &self.session.shared;
         let info = proof.info();
         let limit = shared.limits.sessions_per_workspace;
         let place = shared.sessions.take(info.id.clone(), limit, usize::MAX);
-        let full = place.is_err();
         let session_info = SessionInfo {
             number: shared.numbers.fetch_add(1, Ordering::Relaxed),
             peer: self.session.peer,
@@ -105,30 +105,26 @@ impl ClientSide {
             method,
         };
         shared.observer.opened(&session_info);
-        let text = format!(
-            "workspace {} has {limit} SSH connections already; close one, or share one with ControlMaster",
-            info.id
-        );
         self.session.admit(Login {
             proof,
             right,
             info: session_info,
             since: Instant::now(),
             client,
-            _place: place.ok(),
+            place: place.ok(),
             _connected: Connected::new(),
         });
         self.place = None;
         self.budget.lift();
-        if full {
-            Err(Refused::Full(text))
-        } else {
-            Ok(())
-        }
+        Ok(())
     }
 
     async fn open(&mut self, channel: Channel<Msg>, opening: Opening, reply: ChannelOpenHandle) {
-        if !self.session.allows(&opening.ask()) {
+        let has_place = self
+            .session
+            .login()
+            .is_some_and(|login| login.place.is_some());
+        if !has_place || !self.session.allows(&opening.ask()) {
             let reason = ChannelOpenFailure::AdministrativelyProhibited;
             return reply.reject(reason).await;
         }
@@ -254,17 +250,17 @@ impl Handler for ClientSide {
     }
 
     async fn auth_succeeded(&mut self, client: &mut server::Session) -> Result<(), Self::Error> {
-        match self.admit(client.handle()) {
-            Ok(()) => {}
-            Err(Refused::Nobody) => return Err(russh::Error::Inconsistent),
-            Err(Refused::Full(text)) => {
-                metrics::refused("sessions_per_workspace");
-                client.disconnect(Disconnect::TooManyConnections, &text, "en")?;
-                return Ok(());
-            }
+        self.admit(client.handle())?;
+        self.session.nudge.notify_one();
+        let Some(login) = self.session.login() else {
+            return Ok(());
+        };
+        if login.place.is_none() {
+            metrics::refused("sessions_per_workspace");
+            let end = too_many(&self.session, login);
+            return client.disconnect(end.reason, &end.text, "en");
         }
-        let login = self.session.login();
-        if login.is_some_and(|login| login.proof.is_running()) {
+        if login.proof.is_running() {
             Link::open(&self.session).await;
         }
         Ok(())
@@ -518,12 +514,6 @@ impl Handler for ClientSide {
 enum Request {
     Prepares,
     StartsProgram,
-}
-
-/// Why somebody who was let in goes no further.
-enum Refused {
-    Nobody,
-    Full(String),
 }
 
 /// What let in, for asking again.

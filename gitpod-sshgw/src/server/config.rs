@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
+#[cfg(feature = "rsa")]
+use russh::keys::HashAlg;
+use russh::keys::{Algorithm, EcdsaCurve};
 use russh::{MethodKind, MethodSet, Preferred, SshId, cipher, client, kex, mac, server};
 
 use super::flow::WINDOW;

@@ -231,6 +231,7 @@ async fn watch_over(
         tokio::select! {
             _ = &mut running => break,
             _ = ticks.tick() => {}
+            () = session.nudge.notified() => {}
         }
         let now = Instant::now();
         if session.login().is_none() && now >= until {

@@ -63,6 +63,15 @@ impl Link {
         Ok(lane)
     }
 
+    /// Whether it was open, and is not.
+    pub(crate) fn is_lost(&self) -> bool {
+        let state = self.state.try_lock(); // while it is being opened, it is not lost
+        state.is_ok_and(|state| {
+            let lane = state.lane.as_ref();
+            lane.is_some_and(|lane| lane.handle.is_closed())
+        })
+    }
+
     /// Closes it.
     pub(crate) async fn close(&self) {
         self.state.lock().await.lane = None;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client, server};
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use super::flow::Flow;
 use super::session::{Phase, Session};
@@ -183,6 +185,9 @@ impl Ends<'_> {
                 return;
             }
         }
+        // The workspace's server is gone. Whoever knows why shall say so first.
+        self.session.nudge.notify_one();
+        sleep(WORD).await;
     }
 
     async fn send_down(&self, message: ChannelMsg) -> Sent {
@@ -277,6 +282,9 @@ fn asks_for(request: &ChannelMsg) -> Option<ChannelAsk<'_>> {
         _ => return None,
     })
 }
+
+/// How long a client hears nothing, so that it can be told why.
+const WORD: Duration = Duration::from_secs(2);
 
 /// Extended data of this type is what a program says on its standard error.
 pub(crate) const STDERR: u32 = 1;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use gitpod_routing::{ActivitySink, WorkspaceId};
 use russh::{client, server};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::count::{Place, Places};
@@ -62,6 +62,8 @@ pub(crate) struct Session {
     pub(crate) flow: Arc<Flow>,
     pub(crate) forwards: Forwards,
     pub(crate) traffic: Traffic,
+    /// Something happened that may be the end of it.
+    pub(crate) nudge: Notify,
     login: OnceLock<Login>,
 }
 
@@ -74,7 +76,8 @@ pub(crate) struct Login {
     pub(crate) since: Instant,
     /// Speaks to the client.
     pub(crate) client: server::Handle,
-    pub(crate) _place: Option<Place<WorkspaceId>>,
+    /// Among those of the workspace, if there was one.
+    pub(crate) place: Option<Place<WorkspaceId>>,
     pub(crate) _connected: Connected,
 }
 
@@ -94,6 +97,7 @@ impl Session {
             flow: Arc::default(),
             forwards: Forwards::new(),
             traffic: Traffic::default(),
+            nudge: Notify::new(),
             login: OnceLock::new(),
         }
     }

@@ -26,6 +26,8 @@ pub(crate) struct Guarded<S> {
     stalled: Option<Pin<Box<Sleep>>>,
     buffer: Vec<u8>,
     unread: Range<usize>,
+    /// How many of the last reads were small.
+    small_reads: u8,
 }
 
 impl<S> Guarded<S> {
@@ -43,6 +45,7 @@ impl<S> Guarded<S> {
             stalled: None,
             buffer: Vec::new(),
             unread: 0..0,
+            small_reads: 0,
         }
     }
 
@@ -72,28 +75,36 @@ impl<S: AsyncRead + Unpin> Guarded<S> {
         let polled = Pin::new(&mut self.inner).poll_read(cx, &mut into);
         let filled = into.filled().len();
         self.unread.end += filled;
-        if polled.is_pending() && self.unread.is_empty() {
-            // Idle connections keep no buffer.
-            self.buffer = Vec::new();
-        }
         ready!(polled)?;
+        self.small_reads = match filled < SMALL {
+            true => self.small_reads.saturating_add(1),
+            false => 0,
+        };
         match self.budget.spend(filled) {
             true => Poll::Ready(Ok(())),
             false => Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into())),
         }
     }
 
-    /// A read that filled the buffer is followed by one into a larger one.
+    /// A read that filled the buffer is followed by one into a larger one, and some that
+    /// were small by one into a small one: quiet connections keep little.
     fn make_room(&mut self) {
         let full = self.unread.end == self.buffer.len();
-        let size = if self.buffer.is_empty() { SMALL } else { LARGE };
-        if self.unread.is_empty() {
-            self.unread = 0..0;
-            if full && self.buffer.len() != size {
-                self.buffer = vec![0; size];
+        if !self.unread.is_empty() {
+            if full {
+                self.buffer.resize(self.unread.end + LARGE, 0);
             }
-        } else if full {
-            self.buffer.resize(self.unread.end + LARGE, 0);
+            return;
+        }
+        self.unread = 0..0;
+        let size = match self.buffer.len() {
+            0 => SMALL,
+            _ if self.small_reads >= QUIET => SMALL,
+            large if full || large > LARGE => LARGE,
+            same => same,
+        };
+        if size != self.buffer.len() {
+            self.buffer = vec![0; size];
         }
     }
 
@@ -171,5 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 const SMALL: usize = 4 * 1024;
 /// What a busy one reads at once: three of the largest usual packets.
 const LARGE: usize = 128 * 1024;
+/// So many small reads, and a connection is quiet.
+const QUIET: u8 = 8;
 /// What is read at most while a write waits: some windows.
 const AHEAD: usize = 8 * 1024 * 1024;

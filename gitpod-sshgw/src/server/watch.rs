@@ -17,6 +17,8 @@ pub(crate) struct Watch {
     last_use: Instant,
     reported: Option<Instant>,
     unreported: bool,
+    /// Since when the workspace's server is gone.
+    lost: Option<Instant>,
 }
 
 /// Why a session ends, and what its client is told.
@@ -35,6 +37,7 @@ impl Watch {
             last_use: now,
             reported: None,
             unreported: false,
+            lost: None,
         }
     }
 
@@ -43,7 +46,13 @@ impl Watch {
         let session = Arc::clone(&self.session);
         let login = session.login()?;
         self.report_use(login, now);
+        if login.place.is_none() {
+            return Some(too_many(&session, login));
+        }
         if let Some(end) = self.is_revoked(login).await {
+            return Some(end);
+        }
+        if let Some(end) = self.is_lost(login, now) {
             return Some(end);
         }
         let phase = *session.phase.borrow();
@@ -91,6 +100,20 @@ impl Watch {
         }
     }
 
+    /// Whether the workspace's server is gone, and nobody has said why for a while.
+    fn is_lost(&mut self, login: &Login, now: Instant) -> Option<End> {
+        if !self.session.link.is_lost() {
+            self.lost = None;
+            return None;
+        }
+        let since = *self.lost.get_or_insert(now);
+        (now >= since + PATIENCE / 2).then(|| {
+            let id = &login.proof.info().id;
+            let text = format!("the connection into workspace {id} was lost; connect again");
+            End::new(SessionEnd::Lost, &text)
+        })
+    }
+
     async fn is_revoked(&self, login: &Login) -> Option<End> {
         let authenticate = &self.session.shared.authenticate;
         let id = &login.proof.info().id;
@@ -110,6 +133,16 @@ impl Watch {
             )),
         }
     }
+}
+
+/// That there are too many sessions in the workspace.
+pub(crate) fn too_many(session: &Session, login: &Login) -> End {
+    let limit = session.shared.limits.sessions_per_workspace;
+    let id = &login.proof.info().id;
+    let text = format!(
+        "workspace {id} has {limit} SSH connections already; close one, or share one with ControlMaster"
+    );
+    End::new(SessionEnd::TooMany, &text)
 }
 
 impl End {

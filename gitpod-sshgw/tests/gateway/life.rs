@@ -252,3 +252,16 @@ async fn a_workspace_that_starts_ends_the_session_that_explains() {
     let ran = run(served.ssh_as(STOPPED, &[]).arg("true")).await;
     assert!(ran.stderr.contains("is starting; try again"), "{ran:?}");
 }
+
+#[tokio::test]
+async fn a_client_is_told_that_the_workspace_s_server_is_gone() {
+    let served = served().await;
+    let ssh = lasting(&served, &[]).await;
+    // All of the workspace's processes are ours, so this is its server.
+    let mut kill = served.ssh(&[]);
+    let ended = kill.arg("kill -9 $PPID").spawn().unwrap();
+    let output = ended.wait_with_output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("was lost; connect again"), "{said}");
+    drop(ssh);
+}
