@@ -28,6 +28,8 @@ use crate::token;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most that the head of a request may take.
 const MAX_HEAD: usize = 64 * 1024;
+/// The most of a body that is read at once. Read buffers grow to it only while much comes.
+const MAX_READ: usize = 512 * 1024;
 /// Connections that wait to be accepted: as many as for the other proxies.
 const BACKLOG: u32 = 4096;
 
@@ -82,7 +84,8 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(MAX_HEAD)
+        .max_header_size(MAX_HEAD)
+        .max_buf_size(MAX_READ)
         .serve_connection(
             stream,
             service_fn(move |request| answer(&proxy, peer, request)),
