@@ -68,7 +68,12 @@ async fn open_manager(config: &Config, held: &StateDir) -> anyhow::Result<Manage
     .with_timeouts(config.timeouts);
     settings.host_url.clone_from(&config.host_url);
     settings.heartbeat_interval = config.heartbeat_interval;
-    let adapters = Adapters::new(records, cluster, GitContent::new(layout));
+    let content = GitContent::new(layout);
+    content
+        .remove_unfinished()
+        .await
+        .context("cannot remove unfinished clones")?;
+    let adapters = Adapters::new(records, cluster, content);
     let manager = Manager::open(adapters, settings, Clock::system())
         .await
         .context("cannot start the manager")?;

@@ -127,7 +127,7 @@ impl ContentStore for GitContent {
         fs::rename(&fresh, &content)
             .await
             .map_err(|why| failed(&content, &why))?;
-        unfinished.is_whole();
+        unfinished.keep();
         Ok(Prepared {
             metrics,
             ..Prepared::default()

@@ -17,7 +17,7 @@ impl Unfinished {
     }
 
     /// It is in place, under another name.
-    pub(super) fn is_whole(mut self) {
+    pub(super) fn keep(mut self) {
         self.0 = None;
     }
 }
