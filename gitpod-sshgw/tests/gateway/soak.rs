@@ -18,20 +18,23 @@ async fn both_streams_and_the_status_are_complete_every_time() {
     for run in 0..count("GITPOD_SSH_RUNS", 20) {
         let mut channel = handle.channel_open_session().await.unwrap();
         channel.exec(true, command).await.unwrap();
-        let (mut out, mut err, mut status) = (0, 0, None);
+        let (mut out, mut err, mut status) = (Vec::new(), Vec::new(), None);
         while let Some(message) = channel.wait().await {
             match message {
-                ChannelMsg::Data { data } => out += data.len(),
-                ChannelMsg::ExtendedData { data, .. } => err += data.len(),
+                ChannelMsg::Data { data } => out.extend(data),
+                ChannelMsg::ExtendedData { data, .. } => err.extend(data),
                 ChannelMsg::ExitStatus { exit_status } => status = Some(exit_status),
                 _ => {}
             }
         }
-        assert_eq!(
-            (out, err, status),
-            (1_000_000, 1_000_000, Some(7)),
-            "run {run}"
-        );
+        // What the shell itself has to say is no loss.
+        let said: Vec<u8> = err.iter().copied().filter(|byte| *byte != 0).collect();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let sizes = (out.len(), err.len() - said.len(), status);
+        assert_eq!(sizes, (1_000_000, 1_000_000, Some(7)), "run {run}: {said}");
+        if !said.is_empty() {
+            println!("run {run}: {said}");
+        }
     }
 }
 
