@@ -10,14 +10,17 @@ use crate::client::{Ssh, output, text};
 
 const BIG: usize = 50 * 1024 * 1024;
 
+/// Enough where another program than OpenSSH's takes its time with it.
+const SOME: usize = 5 * 1024 * 1024;
+
 /// Bytes that are not all the same, and not the same in two files.
-fn big(seed: u32) -> Vec<u8> {
+fn bytes(length: usize, seed: u32) -> Vec<u8> {
     let mut state = seed;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         state.to_le_bytes()
     };
-    (0..BIG / 4).flat_map(|_| next()).collect()
+    (0..length / 4).flat_map(|_| next()).collect()
 }
 
 /// Runs these lines of `sftp`, which ends with the first that fails.
@@ -46,12 +49,12 @@ async fn sftp(ssh: &Ssh, lines: &str) -> std::process::Output {
 #[tokio::test]
 async fn sftp_carries_big_files_both_ways() {
     let ssh = Ssh::start().await;
-    fs::write(ssh.path("up"), big(1)).unwrap();
-    fs::write(ssh.place.file("down"), big(2)).unwrap();
+    fs::write(ssh.path("up"), bytes(BIG, 1)).unwrap();
+    fs::write(ssh.place.file("down"), bytes(BIG, 2)).unwrap();
     let ran = sftp(&ssh, "put up there\nget down here\n").await;
     assert!(ran.status.success(), "{}", text(&ran.stderr));
-    assert!(fs::read(ssh.place.file("there")).unwrap() == big(1));
-    assert!(fs::read(ssh.path("here")).unwrap() == big(2));
+    assert!(fs::read(ssh.place.file("there")).unwrap() == bytes(BIG, 1));
+    assert!(fs::read(ssh.path("here")).unwrap() == bytes(BIG, 2));
 }
 
 #[tokio::test]
@@ -162,7 +165,7 @@ fn shell_words(ssh: &Ssh) -> String {
 async fn rsync_copies_and_finds_nothing_left_to_do() {
     let ssh = Ssh::start().await;
     fs::create_dir(ssh.path("tree")).unwrap();
-    fs::write(ssh.path("tree/big"), big(3)).unwrap();
+    fs::write(ssh.path("tree/big"), bytes(SOME, 3)).unwrap();
     let rsync = |from: &str, to: &str| {
         let mut command = Command::new("rsync");
         command
@@ -179,10 +182,10 @@ async fn rsync_copies_and_finds_nothing_left_to_do() {
     };
     let ran = rsync("tree/", "workspace:copy/").await;
     assert!(ran.status.success(), "{}", text(&ran.stderr));
-    assert!(fs::read(ssh.place.file("copy/big")).unwrap() == big(3));
+    assert!(fs::read(ssh.place.file("copy/big")).unwrap() == bytes(SOME, 3));
     assert_eq!(text(&rsync("tree/", "workspace:copy/").await.stdout), "");
     let ran = rsync("workspace:copy/", "back/").await;
-    assert!(ran.status.success() && fs::read(ssh.path("back/big")).unwrap() == big(3));
+    assert!(ran.status.success() && fs::read(ssh.path("back/big")).unwrap() == bytes(SOME, 3));
 }
 
 #[tokio::test]
@@ -207,7 +210,7 @@ async fn git_clones_and_pushes() {
     let url = "ssh://workspace".to_owned() + ssh.place.file("repository.git").to_str().unwrap();
     let ran = git(".", &["clone", "-q", &url, "clone"]).await;
     assert!(ran.status.success(), "{}", text(&ran.stderr));
-    fs::write(ssh.path("clone/file"), big(4)).unwrap();
+    fs::write(ssh.path("clone/file"), bytes(SOME, 4)).unwrap();
     for arguments in [
         vec!["checkout", "-q", "-b", "main"],
         vec!["add", "file"],
@@ -219,5 +222,5 @@ async fn git_clones_and_pushes() {
     }
     let ran = git(".", &["clone", "-q", &url, "again"]).await;
     assert!(ran.status.success(), "{}", text(&ran.stderr));
-    assert!(fs::read(ssh.path("again/file")).unwrap() == big(4));
+    assert!(fs::read(ssh.path("again/file")).unwrap() == bytes(SOME, 4));
 }
