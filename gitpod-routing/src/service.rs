@@ -74,9 +74,19 @@ pub(crate) fn is_ahead_of_time(headers: &HeaderMap) -> bool {
     })
 }
 
+/// Whether a page reloads itself, or sends itself on: nobody has asked for it.
+pub(crate) fn is_self_reload(headers: &HeaderMap) -> bool {
+    let is = |name: &HeaderName, expected: &str| {
+        headers.get(name).is_some_and(|value| value == expected)
+    };
+    is(&SEC_FETCH_MODE, "navigate")
+        && is(&SEC_FETCH_SITE, "same-origin")
+        && !headers.contains_key(&SEC_FETCH_USER)
+}
+
 /// Whether this may be somebody who opens a page: browsers say if it is not.
 pub(crate) fn may_be_navigation(headers: &HeaderMap) -> bool {
-    let mode = headers.get_all(SEC_FETCH_MODE);
+    let mode = headers.get_all(&SEC_FETCH_MODE);
     mode.iter().all(|mode| mode == "navigate")
 }
 
@@ -98,7 +108,9 @@ static AHEAD_OF_TIME: [HeaderName; 4] = [
     HeaderName::from_static("x-moz"),
 ];
 
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+static SEC_FETCH_USER: HeaderName = HeaderName::from_static("sec-fetch-user");
 
 #[cfg(test)]
 mod tests {

@@ -295,8 +295,10 @@ async fn browser_sees_a_page_that_follows_and_comes_in_with_the_cookie_it_had() 
         ..stand
     };
     let browser = format!("{}accept: text/html\nsec-fetch-mode: navigate\n", owner());
-    for _ in 0..2 {
-        let page = stand.ask("GET", &browser, "").await;
+    let browser = browser + "sec-fetch-dest: document\nsec-fetch-site: same-origin\n";
+    // Somebody opens it; then the page reloads itself.
+    for person in ["sec-fetch-user: ?1\n", ""] {
+        let page = stand.ask("GET", &format!("{browser}{person}"), "").await;
         assert!(page.starts_with("HTTP/1.1 503"), "{page}");
         assert!(page.contains("Workspace is starting"), "{page}");
         assert!(

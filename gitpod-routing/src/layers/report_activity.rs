@@ -43,7 +43,8 @@ impl<S> Layer<S> for ReportActivityLayer {
 /// one that a stream of events goes through.
 ///
 /// Requests that were refused do not count, so nobody keeps a workspace of someone else
-/// awake, and neither do those that a browser sends ahead of time. It sits behind authorisation, or it does not compile.
+/// awake, and neither do those that a browser sends ahead of time, or because a page reloads
+/// itself. It sits behind authorisation, or it does not compile.
 #[derive(Clone, Debug)]
 pub struct ReportActivity<S> {
     inner: S,
@@ -78,7 +79,8 @@ where
     }
 
     fn call(&mut self, routed: Routed<Permit, B>) -> Self::Future {
-        if service::is_ahead_of_time(routed.request().headers()) {
+        let headers = routed.request().headers();
+        if service::is_ahead_of_time(headers) || service::is_self_reload(headers) {
             return self.inner.call(routed);
         }
         self.sink.active(routed.stage().info());

@@ -52,7 +52,8 @@ impl<S> Layer<S> for WakeLayer {
 /// A request to a workspace that does not run is held until it does, and goes on as if
 /// nothing had happened. Whether it may start one is said by
 /// [`WorkspaceInfo::wake`](crate::WorkspaceInfo) and by how it came: browsers that look
-/// ahead (`Sec-Purpose`), crawlers, preflights and pages of other origins start nothing.
+/// ahead (`Sec-Purpose`), crawlers, preflights, pages of other origins, and what a page that
+/// was left open asks for by itself start nothing.
 /// Who opens a page is shown, after a second, one that says so and tries again by itself:
 /// [`Refusal::NotRunning`] with 503. For a while after a start, connections to servers that
 /// do not listen yet are tried again.
@@ -120,9 +121,11 @@ impl<S> Wake<S> {
     fn may_wait<B>(&self, admitted: &Admitted, request: &Request<B>) -> Result<&Wakes, Refusal> {
         let info = admitted.info();
         let wakes = self.wakes.as_ref();
-        let wakes = wakes.filter(|_| match info.state {
+        let wakes = wakes.filter(|wakes| match info.state {
             RunState::Starting => decide::may_hold(request),
-            _ => decide::may_start(info.wake, admitted.access(), request),
+            _ if decide::may_start(info.wake, admitted.access(), request) => true,
+            // The page that reloads itself until the workspace runs, for one.
+            _ => wakes.is_under_way(&info.id) && decide::may_hold(request),
         });
         let wakes = wakes.ok_or(Refusal::NotRunning(info.state))?;
         if decide::body_length(request.headers()) > wakes.limits().body {

@@ -12,8 +12,7 @@ use crate::service;
 /// Whether `request`, made as `access`, may start a workspace of `policy`.
 ///
 /// Starting costs, so it takes somebody who wants to come: no browser that looks ahead, no
-/// crawler, and no page of another origin that sends a request in the background, since
-/// cookies come along with it.
+/// crawler, and no page that sends requests by itself.
 pub(crate) fn may_start<B>(policy: WakePolicy, access: Access, request: &Request<B>) -> bool {
     let is_admitted = match policy {
         WakePolicy::Owner => access == Access::Owner,
@@ -24,7 +23,7 @@ pub(crate) fn may_start<B>(policy: WakePolicy, access: Access, request: &Request
     let shows_header = access == Access::Owner && headers.contains_key(OWNER_TOKEN_HEADER);
     is_admitted
         && may_hold(request)
-        && (shows_header || !is_from_elsewhere(headers) && !is_crawler(headers))
+        && (shows_header || is_asked_for(request) && !is_crawler(headers))
 }
 
 /// Whether `request` may wait for a workspace that starts.
@@ -48,17 +47,27 @@ pub(crate) fn body_length(headers: &HeaderMap) -> u64 {
     length.and_then(Result::ok).unwrap_or_default()
 }
 
-/// Whether a page of another origin asks, in another way than by leading somebody here.
-fn is_from_elsewhere(headers: &HeaderMap) -> bool {
-    let mut sites = headers.get_all(SEC_FETCH_SITE).iter().peekable();
-    if sites.peek().is_none() {
-        return !is_own_origin(headers); // not a browser, or an old one
+/// Whether this can be somebody who wants to come, or her program.
+///
+/// Pages ask a lot by themselves, and a tab that was left open must not keep starting what
+/// was stopped. Of what browsers send only that counts where a person opened a page: they
+/// say so (`Sec-Fetch-User`). Nor does a page of another origin ask for her: cookies come
+/// along with what it loads.
+fn is_asked_for<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let all = |name, allowed: &[&str]| {
+        let mut values = headers.get_all(name).iter();
+        values.all(|value| allowed.iter().any(|allowed| value == allowed))
+    };
+    let is_here = all(SEC_FETCH_SITE, &["none", "same-origin"]);
+    if !headers.contains_key(SEC_FETCH_MODE) {
+        // No browser, or one that does not say; those name the page behind a WebSocket.
+        let is_of_page = service::is_upgrade(request) && headers.contains_key(ORIGIN);
+        return is_here && is_own_origin(headers) && !is_of_page;
     }
     let is = |name, expected: &str| headers.get(name).is_some_and(|value| value == expected);
-    let is_led_here = is("sec-fetch-mode", "navigate")
-        && is("sec-fetch-dest", "document")
-        && is("sec-fetch-user", "?1");
-    !is_led_here && !sites.all(|site| site == "none" || site == "same-origin")
+    let is_person = is(SEC_FETCH_USER, "?1") || is(SEC_FETCH_SITE, "none");
+    all(SEC_FETCH_MODE, &["navigate"]) && is_person && (is_here || is(SEC_FETCH_DEST, "document"))
 }
 
 /// Whether `Origin`, if there is one, names the host that is asked.
@@ -83,7 +92,10 @@ fn is_crawler(headers: &HeaderMap) -> bool {
     CRAWLERS.iter().any(says)
 }
 
+const SEC_FETCH_DEST: &str = "sec-fetch-dest";
+const SEC_FETCH_MODE: &str = "sec-fetch-mode";
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
+const SEC_FETCH_USER: &str = "sec-fetch-user";
 
 /// Chosen by us: what nearly all of them have in their name, or call themselves.
 const CRAWLERS: [&str; 7] = [
@@ -157,54 +169,46 @@ mod tests {
     }
 
     #[test]
-    fn attack_31_pages_of_other_origins_start_nothing_in_the_background() {
-        let led = [
+    fn attack_31_pages_start_nothing_by_themselves() {
+        let site = |site| ("sec-fetch-site", site);
+        let (navigate, document) = (
             ("sec-fetch-mode", "navigate"),
             ("sec-fetch-dest", "document"),
-        ];
-        let cases: [(&[(&str, &str)], bool); 10] = [
-            (&[("sec-fetch-site", "none")], true),
-            (&[("sec-fetch-site", "same-origin")], true),
-            (&[("sec-fetch-site", "same-site")], false),
+        );
+        let (iframe, person) = (("sec-fetch-dest", "iframe"), ("sec-fetch-user", "?1"));
+        let own = ("origin", "http://3000-a.ws.example.com:8080");
+        let cases: [(&[(&str, &str)], bool); 15] = [
+            (&[], true),
+            (&[site("none"), navigate, document, person], true),
+            (&[site("none"), navigate, document], true),
+            (&[site("same-origin"), navigate, document, person], true),
+            (&[site("cross-site"), navigate, document, person], true),
+            // A page that reloads itself, and one that sends somebody on.
+            (&[site("same-origin"), navigate, document], false),
+            (&[site("same-site"), navigate, document], false),
+            (&[site("cross-site"), navigate, iframe, person], false),
+            (&[site("same-origin"), ("sec-fetch-mode", "cors")], false),
             (
-                &[
-                    ("sec-fetch-site", "cross-site"),
-                    ("sec-fetch-mode", "no-cors"),
-                ],
+                &[site("same-origin"), ("sec-fetch-mode", "websocket")],
                 false,
             ),
-            (&[("sec-fetch-site", "same-site"), led[0], led[1]], false),
-            (
-                &[
-                    ("sec-fetch-site", "cross-site"),
-                    led[0],
-                    ("sec-fetch-dest", "iframe"),
-                    ("sec-fetch-user", "?1"),
-                ],
-                false,
-            ),
-            (
-                &[
-                    ("sec-fetch-site", "cross-site"),
-                    led[0],
-                    led[1],
-                    ("sec-fetch-user", "?1"),
-                ],
-                true,
-            ),
+            (&[site("cross-site"), ("sec-fetch-mode", "no-cors")], false),
+            (&[site("same-site")], false),
             (&[("origin", "http://evil.test")], false),
             (&[("origin", "null")], false),
-            (&[("origin", "http://3000-a.ws.example.com:8080")], true),
+            (&[own], true),
         ];
         for (fields, expected) in cases {
             let is_started = may_start(WakePolicy::Owner, Access::Owner, &request(fields));
             assert_eq!(is_started, expected, "{fields:?}");
         }
+        let upgrade = [("connection", "upgrade"), ("upgrade", "websocket")];
+        let of_program = request(&upgrade);
+        assert!(may_start(WakePolicy::Owner, Access::Owner, &of_program));
+        let of_page = request(&[upgrade[0], upgrade[1], own]);
+        assert!(!may_start(WakePolicy::Owner, Access::Owner, &of_page));
         // No page can set this header for another origin.
-        let fields = [
-            ("sec-fetch-site", "cross-site"),
-            ("x-gitpod-owner-token", "s3cret"),
-        ];
+        let fields = [site("cross-site"), ("x-gitpod-owner-token", "s3cret")];
         assert!(may_start(
             WakePolicy::Owner,
             Access::Owner,

@@ -153,6 +153,13 @@ impl Wakes {
         &self.0.limits
     }
 
+    /// Whether workspace `id` is being brought up here.
+    pub(crate) fn is_under_way(&self, id: &WorkspaceId) -> bool {
+        let table = self.0.lock();
+        let entry = table.workspaces.get(id);
+        entry.is_some_and(|entry| entry.end.borrow().is_none())
+    }
+
     /// Until when a server of workspace `id` may still be on its way up, because the
     /// workspace was started here.
     pub(crate) fn settles_at(&self, id: &WorkspaceId) -> Option<Instant> {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 
+use crate::id::IdError;
 use crate::info::{BoxError, RunState, WorkspaceInfo};
 use crate::memory::MemoryProvider;
 
@@ -42,7 +43,15 @@ pub trait Starter: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug, thiserror::Error)]
 #[error("workspace will not start")]
 #[non_exhaustive]
-pub struct StartError(#[source] pub BoxError);
+pub struct StartError(#[source] BoxError);
+
+impl StartError {
+    /// It will not start because of `why`.
+    #[must_use]
+    pub fn new(why: impl Into<BoxError>) -> Self {
+        Self(why.into())
+    }
+}
 
 /// A [`Starter`] for what is in a [`MemoryProvider`]: a stopped workspace becomes another
 /// run with the same owner token. It counts, for tests. Clones share everything.
@@ -84,7 +93,7 @@ impl MemoryStarter {
 impl Starter for MemoryStarter {
     async fn start(&self, info: &WorkspaceInfo) -> Result<(), StartError> {
         let Some(known) = self.workspaces.get(&info.id) else {
-            return Err(StartError("there is no such workspace".into()));
+            return Err(StartError::new("there is no such workspace"));
         };
         if known.state != RunState::Stopped {
             return Ok(());
@@ -93,7 +102,7 @@ impl Starter for MemoryStarter {
         let mut next = WorkspaceInfo::clone(&known).running_at(self.address);
         next.state = self.reaches;
         let name = format!("run-{number}");
-        next.instance = name.parse().map_err(|why| StartError(Box::new(why)))?;
+        next.instance = name.parse().map_err(|why: IdError| StartError::new(why))?;
         self.workspaces.insert(next);
         Ok(())
     }

@@ -92,7 +92,7 @@ struct Unwilling(AtomicUsize);
 impl Starter for Unwilling {
     async fn start(&self, _info: &WorkspaceInfo) -> Result<(), StartError> {
         self.0.fetch_add(1, Ordering::SeqCst);
-        Err(StartError("disk is full".into()))
+        Err(StartError::new("disk is full"))
     }
 }
 
