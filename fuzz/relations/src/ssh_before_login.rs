@@ -25,9 +25,11 @@ pub fn ssh_before_login(data: &[u8]) {
     };
     static GATEWAY: OnceLock<Gateway> = OnceLock::new();
     let gateway = GATEWAY.get_or_init(gateway);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all();
     #[expect(clippy::unwrap_used, reason = "without one there is nothing to find")]
-    let runtime = { runtime }.build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let peer = ([192, 0, 2, 1], 2200).into();
