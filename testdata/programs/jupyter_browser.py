@@ -1,6 +1,6 @@
 """Uses JupyterLab in headless Chromium as a person would: a notebook cell and a terminal.
 
-Usage: python3 jupyter_browser.py --url URL [--cookie-name NAME --cookie-value VALUE]
+Usage: python3 jupyter_browser.py --url URL [--sign-in LINK]
                                   [--screenshot FILE] [--patience SECONDS]
 
 Needs the programs `chromium` and `chromedriver`, and nothing but Python's standard library.
@@ -69,14 +69,6 @@ fetch("/api/contents/" + path, {
   .catch((why) => done("no answer: " + why));
 """
 
-def sign_in(browser, url, name, value):
-    """A cookie can only be set on a page of its host, so the refusal is visited first."""
-    browser.visit(url)
-    if name:
-        cookie = {"name": name, "value": value, "path": "/", "httpOnly": True}
-        browser.post("/cookie", {"cookie": cookie})
-
-
 def is_idle(browser):
     """Whether the cell has the focus and a kernel waits for it.
 
@@ -129,7 +121,8 @@ def check(arguments):
         browser = Browser(driver, arguments.patience)
         try:
             browser.open(profile, RECORD_TERMINALS)
-            sign_in(browser, url, arguments.cookie_name, arguments.cookie_value)
+            if arguments.sign_in:
+                browser.visit(arguments.sign_in)
             check_notebook(browser, url)
             print("notebook: the kernel printed 42", flush=True)
             check_terminal(browser, url)
@@ -145,8 +138,7 @@ def check(arguments):
 def main():
     parser = argparse.ArgumentParser(description="Uses JupyterLab in headless Chromium.")
     parser.add_argument("--url", required=True, help="the workspace, e.g. http://ID.ws.localhost:8080/")
-    parser.add_argument("--cookie-name", default="", help="the owner cookie's name")
-    parser.add_argument("--cookie-value", default="", help="the owner token")
+    parser.add_argument("--sign-in", default="", help="a link that `gitpod open ID` printed")
     parser.add_argument("--screenshot", default=os.path.join(tempfile.gettempdir(), "jupyter.png"))
     parser.add_argument("--patience", type=float, default=60, help="seconds to wait for each step")
     try:

@@ -238,10 +238,30 @@ fn events_begin_with_everything_and_hold_no_owner_token() {
 
     let told = events_until(&owner, "\"phase\":\"running\"");
 
+    assert!(told.contains("cache-control: no-store"), "{told}");
     assert!(told.contains("event: workspaces"), "{told}");
     assert!(told.contains(workspace.id()), "{told}");
     assert!(told.contains("\"stops_at\":\"2"), "{told}");
     assert!(!told.contains(workspace.token()), "owner token in {told}");
+}
+
+#[test]
+fn progress_of_a_clone_is_told_as_it_comes() {
+    let up = Up::new();
+    let owner = Visitor::signed_in(&up);
+    let repo = repository(&[("file", "text")]);
+    let told = std::thread::scope(|scope| {
+        // Begins before the clone does: what was before is not told again.
+        let told = scope.spawn(|| events_until(&owner, "\"step\":\"Receiving objects\""));
+        let form = json!({"repository": repo.path().to_str().unwrap()});
+        while !told.is_finished() {
+            assert_eq!(owner.post("/api/workspaces", &form).status(), 200);
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        }
+        told.join().unwrap()
+    });
+    assert!(told.contains("event: progress"), "{told}");
+    assert!(told.contains("\"percent\":100"), "{told}");
 }
 
 /// What the events say until `wanted` is among it.

@@ -57,20 +57,12 @@ fn jupyterlab_kernel_and_terminal_work_in_chromium() {
     let up = Up::with(&["--ide", &ide]);
     let repo = repository(&[("README.md", "# A notebook\n")]);
     let workspace = up.start(repo.path());
-    let cookie = format!(
-        "_ws_localhost_ws_{}_owner_",
-        workspace.0["instance_id"].as_str().unwrap()
-    );
+    let link = up.json(&["open", workspace.id(), "-o", "json"]);
 
     let output = Command::new("python3")
         .arg(program("jupyter_browser.py"))
         .args(["--url", workspace.0["url"].as_str().unwrap()])
-        .args([
-            "--cookie-name",
-            &cookie,
-            "--cookie-value",
-            workspace.token(),
-        ])
+        .args(["--sign-in", link["url"].as_str().unwrap()])
         .output()
         .unwrap();
 

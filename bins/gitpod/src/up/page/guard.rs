@@ -121,15 +121,16 @@ fn foreign() -> Refusal {
 
 /// Adds to every answer what keeps it from being used by other pages.
 pub(super) async fn secure(request: Request, next: Next) -> Response {
+    let is_static = request.uri().path().starts_with("/static/");
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in SECURITY {
         let name = HeaderName::from_static(name);
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    // Streams bring a value of their own, which lets them be kept.
+    let kept = if is_static { "no-cache" } else { "no-store" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     response
 }
 

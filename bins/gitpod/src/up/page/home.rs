@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -148,11 +148,7 @@ pub(super) async fn asset(Path(name): Path<String>) -> Response {
     let Some((_, kind, text)) = ASSETS.iter().find(|(known, ..)| *known == name) else {
         return refusal::nothing_here().await.into_response();
     };
-    let headers: [(HeaderName, &str); 2] = [
-        (header::CONTENT_TYPE, kind),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
-    (headers, *text).into_response()
+    ([(header::CONTENT_TYPE, *kind)], *text).into_response()
 }
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
