@@ -169,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         let this = self.get_mut();
         match Pin::new(&mut this.inner).poll_flush(cx) {
             Poll::Pending => this.wait_or_break(cx).map(Err),
-            flushed => flushed,
+            flushed @ Poll::Ready(_) => flushed,
         }
     }
 
