@@ -36,14 +36,27 @@ impl Up {
         Self::at(tempfile::tempdir().unwrap(), args)
     }
 
+    /// For a user at home in `home`: her shells read nothing of who runs the tests.
+    pub(crate) fn of_user(home: &Path, args: &[&str]) -> Self {
+        Self::run_as(
+            tempfile::tempdir().unwrap(),
+            args,
+            gitpod().env("HOME", home),
+        )
+    }
+
     /// On a state directory that an earlier `up` may have used.
     pub(crate) fn at(dir: TempDir, args: &[&str]) -> Self {
+        Self::run_as(dir, args, &mut gitpod())
+    }
+
+    fn run_as(dir: TempDir, args: &[&str], gitpod: &mut Command) -> Self {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(dir.path().join("up.log"))
             .unwrap();
-        let mut child = gitpod()
+        let mut child = gitpod
             .args([
                 "up",
                 "--listen",

@@ -28,12 +28,13 @@ impl Login {
             skip("OpenSSH's client is not installed");
             return None;
         }
-        let up = Up::with(args);
+        let home = tempfile::tempdir().unwrap();
+        let up = Up::of_user(home.path(), args);
         let workspace = up.start(repository(files).path());
         let login = Self {
             up,
             workspace,
-            home: tempfile::tempdir().unwrap(),
+            home,
         };
         login.make_key("id", &["-t", "ed25519"]);
         let key = login.path("id.pub");
