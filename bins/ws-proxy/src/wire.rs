@@ -177,8 +177,6 @@ fn proxy(
     let (hosts, transport) = (installation.hosts.clone(), parts.config.transport);
     let source = HostSource::new().with_trusted_header(parts.config.host_header.clone());
     let policy = AccessPolicy::new(hosts.clone(), &installation.host)
-        // Start pages poll them without credentials; they say no more than that something is up.
-        .with_open_status_routes()
         // Pages of one workspace may not open WebSockets of another one's ports.
         .with_origin_check_on_ports();
     let tls = Arc::new(RustlsClient::new(tls::provider())?);
