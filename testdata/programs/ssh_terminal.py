@@ -48,8 +48,16 @@ def main():
     os.write(terminal, b"""echo go"ing"; sleep 1000\n""")
     read_until(terminal, b"going", give_up)
     os.write(terminal, b"\x03")
+    # What was typed right behind Ctrl-C may be thrown away with what was typed before.
+    seen = ""
+    while "alive" not in seen:
+        os.write(terminal, b"""echo al"ive"\n""")
+        if time.monotonic() > give_up:
+            sys.exit(f"no shell after Ctrl-C: {seen!r}")
+        time.sleep(0.2)
+        seen += os.read(terminal, 65536).decode(errors="replace")
     os.write(terminal, b"exit 3\n")
-    while True:
+    while select.select([terminal], [], [], max(0, give_up - time.monotonic()))[0]:
         try:
             if not os.read(terminal, 65536):
                 break
