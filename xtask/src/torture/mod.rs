@@ -142,12 +142,12 @@ fn build() -> anyhow::Result<PathBuf> {
         output.status.success(),
         "`{text}` failed; its messages are above"
     );
-    let built = output
+    let mut built = output
         .stdout
         .split(|byte| *byte == b'\n')
         .filter_map(|line| {
             let message: serde_json::Value = serde_json::from_slice(line).ok()?;
             Some(PathBuf::from(message.get("executable")?.as_str()?))
         });
-    built.last().context("cargo does not say what it built")
+    built.next_back().context("cargo does not say what it built")
 }
