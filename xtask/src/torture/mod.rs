@@ -149,5 +149,7 @@ fn build() -> anyhow::Result<PathBuf> {
             let message: serde_json::Value = serde_json::from_slice(line).ok()?;
             Some(PathBuf::from(message.get("executable")?.as_str()?))
         });
-    built.next_back().context("cargo does not say what it built")
+    built
+        .next_back()
+        .context("cargo does not say what it built")
 }
