@@ -50,6 +50,10 @@ fn log_to_stderr() {
 async fn live(config: Config) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    // Whoever started `up` may ignore these (nohup). Programs inherit that, and would outlive their terminals;
+    // of a signal that is listened to they inherit nothing.
+    let _hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let _quit = signal(SignalKind::quit()).context("cannot listen for SIGQUIT")?;
     // First: whoever is answered on the other socket takes the workspace for ready.
     let ssh = config.ssh.as_ref().map(Ssh::bind).transpose()?;
     let listener = socket::bind(&config.socket)?;

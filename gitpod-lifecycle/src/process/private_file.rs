@@ -104,7 +104,11 @@ pub(crate) fn remove_unfinished(files: &dyn Files, dir: &Path) -> io::Result<()>
     };
     let is_unfinished = |path: &&Path| path.extension().is_some_and(|it| it == UNFINISHED);
     for path in entries.iter().map(AsRef::as_ref).filter(is_unfinished) {
-        gone(files.remove_file(path))?;
+        match gone(files.remove_file(path)) {
+            // No file of ours; writing the next record says what is wrong with it.
+            Err(why) if why.kind() == io::ErrorKind::IsADirectory => {}
+            removed => removed?,
+        }
     }
     let _ = files.remove_dir(dir); // not if anything else is there
     Ok(())
