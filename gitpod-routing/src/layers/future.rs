@@ -1,5 +1,6 @@
-//! The future of a stage that decides without waiting.
+//! The futures of stages: of those that decide at once, and of those that may have to wait.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -51,6 +52,53 @@ where
                 Some((why, None)) => Poll::Ready(Ok(why.into_response())),
                 None => Poll::Pending, // polled after it was done
             },
+        }
+    }
+}
+
+type BoxFuture<R, E> = Pin<Box<dyn Future<Output = Result<Response<R>, E>> + Send>>;
+
+/// Response future of a stage that mostly decides at once, and sometimes has to wait first.
+///
+/// Only what waits is boxed.
+#[pin_project]
+pub struct WaitingFuture<F, R, E>(#[pin] Answer<F, R, E>);
+
+impl<F, R, E> WaitingFuture<F, R, E> {
+    pub(crate) fn known(answer: StageFuture<F>) -> Self {
+        Self(Answer::Known(answer))
+    }
+
+    pub(crate) fn waiting(
+        answer: impl Future<Output = Result<Response<R>, E>> + Send + 'static,
+    ) -> Self {
+        Self(Answer::Waiting(Box::pin(answer)))
+    }
+}
+
+impl<F, R, E> fmt::Debug for WaitingFuture<F, R, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitingFuture").finish_non_exhaustive()
+    }
+}
+
+#[pin_project(project = AnswerProj)]
+enum Answer<F, R, E> {
+    Known(#[pin] StageFuture<F>),
+    Waiting(BoxFuture<R, E>),
+}
+
+impl<F, R, E> Future for WaitingFuture<F, R, E>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Default,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().0.project() {
+            AnswerProj::Known(known) => known.poll(cx),
+            AnswerProj::Waiting(answer) => answer.as_mut().poll(cx),
         }
     }
 }

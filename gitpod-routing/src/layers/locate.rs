@@ -1,19 +1,16 @@
 //! Second stage: from a name to a place.
 
-use std::fmt;
 use std::mem;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{HeaderValue, Method, Request, Response};
-use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::host::HostTarget;
 use crate::info::{Lookup, WorkspaceInfo, WorkspaceInfoProvider};
-use crate::layers::StageFuture;
+use crate::layers::{StageFuture, WaitingFuture};
 use crate::refusal::Refusal;
 use crate::service::{self, WorkspaceService};
 use crate::share::Share;
@@ -105,7 +102,7 @@ where
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = LocateFuture<S::Future, R, S::Error>;
+    type Future = WaitingFuture<S::Future, R, S::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -115,19 +112,17 @@ where
         let (target, request) = routed.into_parts();
         let start_page = self.start_page_for(&target, &request);
         if let Some(known) = self.provider.cached(&target.workspace) {
-            return LocateFuture(State::Known(match located(target, known) {
+            return WaitingFuture::known(match located(target, known) {
                 Ok(found) => StageFuture::inner(self.inner.call(Routed::new(found, request))),
                 Err(why) => StageFuture::refused(why.or_redirect(start_page)),
-            }));
+            });
         }
         // `poll_ready` reserved a place in this very `inner`. Use it for this
         // request, and keep a clone that has reserved nothing.
         let unready = self.inner.clone();
         let ready = mem::replace(&mut self.inner, unready);
         let provider = Arc::clone(&self.provider);
-        LocateFuture(State::Waiting(Box::pin(ask(
-            provider, ready, target, request, start_page,
-        ))))
+        WaitingFuture::waiting(ask(provider, ready, target, request, start_page))
     }
 }
 
@@ -180,38 +175,5 @@ fn located(target: HostTarget, answer: Lookup) -> Result<Located, Refusal> {
         Ok(Some(info)) if info.id == target.workspace => Ok(Located::new(target, info)),
         Ok(_) => Err(Refusal::NoSuchWorkspace),
         Err(why) => Err(Refusal::LookupFailed(Arc::new(why))),
-    }
-}
-
-type BoxFuture<R, E> = Pin<Box<dyn Future<Output = Result<Response<R>, E>> + Send>>;
-
-/// Response future of [`Locate`].
-#[pin_project]
-pub struct LocateFuture<F, R, E>(#[pin] State<F, R, E>);
-
-impl<F, R, E> fmt::Debug for LocateFuture<F, R, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocateFuture").finish_non_exhaustive()
-    }
-}
-
-#[pin_project(project = StateProj)]
-enum State<F, R, E> {
-    Known(#[pin] StageFuture<F>),
-    Waiting(BoxFuture<R, E>),
-}
-
-impl<F, R, E> Future for LocateFuture<F, R, E>
-where
-    F: Future<Output = Result<Response<R>, E>>,
-    R: Default,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().0.project() {
-            StateProj::Known(known) => known.poll(cx),
-            StateProj::Waiting(answer) => answer.as_mut().poll(cx),
-        }
     }
 }

@@ -97,8 +97,8 @@ pub use self::authorize::{Authorize, AuthorizeLayer};
 pub use self::explain_refusal::{
     ExplainRefusal, ExplainRefusalFuture, ExplainRefusalLayer, ExplainedBody,
 };
-pub use self::future::StageFuture;
-pub use self::locate::{Locate, LocateFuture, LocateLayer, Located};
+pub use self::future::{StageFuture, WaitingFuture};
+pub use self::locate::{Locate, LocateLayer, Located};
 #[cfg(feature = "proxy")]
 pub(crate) use self::measure::{Exchange, Served};
 pub use self::measure::{Measure, MeasureFuture, MeasureLayer};
@@ -106,6 +106,6 @@ pub use self::own_paths::{OwnPaths, OwnPathsFuture, OwnPathsLayer};
 pub use self::parse_host::{ParseHost, ParseHostLayer};
 pub use self::report_activity::{ReportActivity, ReportActivityLayer};
 #[cfg(feature = "sign-in")]
-pub use self::sign_in::{SignIn, SignInFuture, SignInLayer};
+pub use self::sign_in::{SignIn, SignInLayer};
 #[cfg(feature = "wake")]
-pub use self::wake::{Wake, WakeFuture, WakeLayer};
+pub use self::wake::{Wake, WakeLayer};

@@ -1,21 +1,18 @@
 //! Between the second and the third stage: people who come by a link.
 
-use std::fmt;
 use std::mem;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use http::header::{ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::access::{CookieNames, Presented, Source};
 use crate::host::Via;
-use crate::layers::{Located, StageFuture};
+use crate::layers::{Located, StageFuture, WaitingFuture};
 use crate::links::{Handover, LinkError, Links, OPEN_PATH, SHARE_PATH, share_cookies};
 use crate::refusal::{LinkRefused, Refusal};
 use crate::service;
@@ -106,7 +103,7 @@ where
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = SignInFuture<S::Future, R, S::Error>;
+    type Future = WaitingFuture<S::Future, R, S::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -114,26 +111,26 @@ where
 
     fn call(&mut self, routed: Routed<Located, B>) -> Self::Future {
         let Some(way) = &self.way else {
-            return SignInFuture(State::Known(StageFuture::inner(self.inner.call(routed))));
+            return WaitingFuture::known(StageFuture::inner(self.inner.call(routed)));
         };
         let link = way.links.as_ref().and_then(|_| Link::of(&routed));
         if link.is_none() && !way.knows_somebody(&routed) {
-            return SignInFuture(State::Known(StageFuture::inner(self.inner.call(routed))));
+            return WaitingFuture::known(StageFuture::inner(self.inner.call(routed)));
         }
         let way = Arc::clone(way);
         let unready = self.inner.clone();
         let ready = mem::replace(&mut self.inner, unready);
-        SignInFuture(State::Waiting(match link {
+        match link {
             Some(link) => {
                 let (located, request) = routed.into_parts();
                 let routed = Routed::new(located, request.map(drop));
-                Box::pin(async move {
+                WaitingFuture::waiting(async move {
                     let answer = way.answer(link, &routed).await;
                     Ok(answer.unwrap_or_else(Refusal::into_response))
                 })
             }
-            None => Box::pin(way.go_on(ready, routed)),
-        }))
+            None => WaitingFuture::waiting(way.go_on(ready, routed)),
+        }
     }
 }
 
@@ -372,37 +369,4 @@ fn bare<R: Default>(status: StatusCode) -> Response<R> {
 /// A path of one's own as a `Location`: it is visible ASCII.
 fn location(path: &str) -> HeaderValue {
     HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"))
-}
-
-type BoxFuture<R, E> = Pin<Box<dyn Future<Output = Result<Response<R>, E>> + Send>>;
-
-/// Response future of [`SignIn`].
-#[pin_project]
-pub struct SignInFuture<F, R, E>(#[pin] State<F, R, E>);
-
-impl<F, R, E> fmt::Debug for SignInFuture<F, R, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignInFuture").finish_non_exhaustive()
-    }
-}
-
-#[pin_project(project = StateProj)]
-enum State<F, R, E> {
-    Known(#[pin] StageFuture<F>),
-    Waiting(BoxFuture<R, E>),
-}
-
-impl<F, R, E> Future for SignInFuture<F, R, E>
-where
-    F: Future<Output = Result<Response<R>, E>>,
-    R: Default,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().0.project() {
-            StateProj::Known(known) => known.poll(cx),
-            StateProj::Waiting(answer) => answer.as_mut().poll(cx),
-        }
-    }
 }

@@ -1,19 +1,16 @@
 //! Between authorisation and activity: has stopped workspaces started.
 
-use std::fmt;
 use std::mem;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
-use pin_project::pin_project;
 use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::info::RunState;
-use crate::layers::StageFuture;
+use crate::layers::{StageFuture, WaitingFuture};
 use crate::refusal::{NotWoken, Refusal};
 use crate::stage::{Admitted, Permit, Routed};
 use crate::wake::{Wakes, decide};
@@ -76,7 +73,7 @@ where
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = WakeFuture<S::Future, R, S::Error>;
+    type Future = WaitingFuture<S::Future, R, S::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -91,12 +88,12 @@ where
             Ok(wakes) => wakes.clone(),
             Err(why) => {
                 let refused = StageFuture::refused_to(why, admitted.refused_to());
-                return WakeFuture(State::Known(refused));
+                return WaitingFuture::known(refused);
             }
         };
         let unready = self.inner.clone();
         let ready = mem::replace(&mut self.inner, unready);
-        WakeFuture(State::Held(Box::pin(hold(wakes, ready, admitted, request))))
+        WaitingFuture::waiting(hold(wakes, ready, admitted, request))
     }
 }
 
@@ -105,17 +102,17 @@ impl<S> Wake<S> {
         &mut self,
         admitted: Admitted,
         request: Request<B>,
-    ) -> WakeFuture<S::Future, R, S::Error>
+    ) -> WaitingFuture<S::Future, R, S::Error>
     where
         S: Service<Routed<Permit, B>, Response = Response<R>>,
         R: Default,
     {
         let wakes = self.wakes.as_ref();
         let settles = wakes.and_then(|wakes| wakes.settles_at(&admitted.info().id));
-        WakeFuture(State::Known(match permit(admitted, &request, settles) {
+        WaitingFuture::known(match permit(admitted, &request, settles) {
             Ok(permit) => StageFuture::inner(self.inner.call(Routed::new(permit, request))),
             Err(why) => StageFuture::refused(why),
-        }))
+        })
     }
 
     fn may_wait<B>(&self, admitted: &Admitted, request: &Request<B>) -> Result<&Wakes, Refusal> {
@@ -186,36 +183,3 @@ fn permit<B>(
 /// How long people look at nothing before they see a page. Chosen by us: quick starts are
 /// done by then, and slow ones are told of before anyone wonders.
 const BEFORE_PAGE: Duration = Duration::from_secs(1);
-
-type BoxFuture<R, E> = Pin<Box<dyn Future<Output = Result<Response<R>, E>> + Send>>;
-
-/// Response future of [`Wake`].
-#[pin_project]
-pub struct WakeFuture<F, R, E>(#[pin] State<F, R, E>);
-
-impl<F, R, E> fmt::Debug for WakeFuture<F, R, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WakeFuture").finish_non_exhaustive()
-    }
-}
-
-#[pin_project(project = StateProj)]
-enum State<F, R, E> {
-    Known(#[pin] StageFuture<F>),
-    Held(BoxFuture<R, E>),
-}
-
-impl<F, R, E> Future for WakeFuture<F, R, E>
-where
-    F: Future<Output = Result<Response<R>, E>>,
-    R: Default,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().0.project() {
-            StateProj::Known(known) => known.poll(cx),
-            StateProj::Held(answer) => answer.as_mut().poll(cx),
-        }
-    }
-}
