@@ -115,6 +115,18 @@ pub trait WorkspaceStore: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`] when it cannot be read.
     async fn workspace(&self, id: &WorkspaceId) -> Result<Option<WorkspaceRecord>, StoreError>;
 
+    /// Gives workspace `id` another [definition](Workspace::definition); whether there
+    /// was one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it cannot be written.
+    async fn redefine_workspace(
+        &self,
+        id: &WorkspaceId,
+        definition: serde_json::Value,
+    ) -> Result<bool, StoreError>;
+
     /// Forgets workspace `id` and all its instances; whether there was one.
     /// Entries of the outbox stay.
     ///

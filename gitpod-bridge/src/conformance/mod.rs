@@ -41,6 +41,7 @@ where
     F: Future<Output = S>,
 {
     workspace::rows_of_workspaces_are_kept(&open().await).await?;
+    workspace::workspace_can_be_defined_anew(&open().await).await?;
     workspace::one_instance_runs_at_a_time(&open().await).await?;
     workspace::newest_instance_is_the_latest(&open().await).await?;
     workspace::deleted_workspace_leaves_nothing(&open().await).await?;

@@ -51,6 +51,27 @@ pub(super) async fn rows_of_workspaces_are_kept(store: &impl Store) -> Result<()
     )
 }
 
+pub(super) async fn workspace_can_be_defined_anew(store: &impl Store) -> Result<(), Broken> {
+    let (workspace, _) = pending(store).await?;
+    let definition = json!({"depth": 2, "it's": "new"});
+    let redefined = store
+        .redefine_workspace(&workspace, definition.clone())
+        .await?;
+    ensure("a workspace is defined anew", redefined, ())?;
+    let read = store.workspace(&workspace).await?;
+    let kept = read
+        .as_ref()
+        .is_some_and(|read| read.workspace.definition == definition && read.latest.is_some());
+    ensure(
+        "its definition is the new one, and the rest as before",
+        kept,
+        read,
+    )?;
+    store.delete_workspace(&workspace).await?;
+    let gone = store.redefine_workspace(&workspace, definition).await?;
+    ensure("what is gone is not defined anew", !gone, gone)
+}
+
 pub(super) async fn one_instance_runs_at_a_time(store: &impl Store) -> Result<(), Broken> {
     let (workspace, first) = names()?;
     let new = NewInstance::new(first.clone(), workspace.clone(), CLUSTER);

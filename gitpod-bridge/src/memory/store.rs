@@ -226,6 +226,18 @@ impl WorkspaceStore for MemoryStore {
             .map(|workspace| WorkspaceRecord::new(workspace.clone(), tables.latest(id).cloned())))
     }
 
+    async fn redefine_workspace(
+        &self,
+        id: &WorkspaceId,
+        definition: Value,
+    ) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let known = tables.workspaces.get_mut(id);
+        Ok(known
+            .map(|workspace| workspace.definition = definition)
+            .is_some())
+    }
+
     async fn delete_workspace(&self, id: &WorkspaceId) -> Result<bool, StoreError> {
         let mut tables = self.tables();
         let gone: BTreeSet<_> = {

@@ -48,6 +48,16 @@ impl WorkspaceStore for SqliteStore {
         found.map_err(|error| self.place.explain(error))
     }
 
+    async fn redefine_workspace(
+        &self,
+        id: &WorkspaceId,
+        definition: serde_json::Value,
+    ) -> Result<bool, StoreError> {
+        let mut write = Write::begin(self).await?;
+        let redefined = redefine(&mut write, id, &definition.to_string()).await;
+        write.finish(redefined).await
+    }
+
     async fn delete_workspace(&self, id: &WorkspaceId) -> Result<bool, StoreError> {
         let mut write = Write::begin(self).await?;
         let deleted = delete(&mut write, id).await;
@@ -135,6 +145,16 @@ async fn refusal(
         workspace,
         instance,
     }))
+}
+
+async fn redefine(
+    connection: &mut SqliteConnection,
+    id: &WorkspaceId,
+    definition: &str,
+) -> Result<bool, sqlx::Error> {
+    let query = sqlx::query("UPDATE workspace SET definition = ? WHERE id = ?");
+    let query = query.bind(definition).bind(id.as_str());
+    Ok(query.execute(connection).await?.rows_affected() > 0)
 }
 
 async fn delete(connection: &mut SqliteConnection, id: &WorkspaceId) -> Result<bool, sqlx::Error> {
