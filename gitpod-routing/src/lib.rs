@@ -156,6 +156,8 @@ mod service;
 mod share;
 mod sources;
 mod stage;
+#[cfg(feature = "proxy")]
+mod stay;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "wake")]
@@ -202,6 +204,8 @@ pub use self::sources::{Seat, Sources};
 #[cfg(feature = "wake")]
 pub use self::stage::Admitted;
 pub use self::stage::{Permit, Routed};
+#[cfg(feature = "proxy")]
+pub use self::stay::Stay;
 #[cfg(feature = "tls")]
 pub use self::tls::RustlsClient;
 #[cfg(feature = "wake")]

@@ -10,8 +10,8 @@ use foldhash::fast::RandomState;
 /// Counts connections by where they come from, for a listener to turn the greedy away.
 ///
 /// A source is an IPv4 address, or the first 64 bits of an IPv6 address, which is what one
-/// customer gets. Loopback is not counted: whoever is there could take everything anyway.
-/// Behind a proxy all clients are one source, so count there.
+/// customer gets. Loopback is not counted unless you [say so](Self::with_loopback): whoever is
+/// there could take everything anyway. Behind a proxy all clients are one source, so count there.
 ///
 /// ```
 /// use gitpod_routing::Sources;
@@ -31,6 +31,7 @@ pub struct Sources(Arc<Shared>);
 
 struct Shared {
     most: usize,
+    most_of_loopback: Option<usize>,
     open: Mutex<HashMap<IpAddr, usize, RandomState>>,
 }
 
@@ -41,6 +42,18 @@ impl Sources {
     pub fn new(connections: usize) -> Self {
         Self(Arc::new(Shared {
             most: connections,
+            most_of_loopback: None,
+            open: Mutex::default(),
+        }))
+    }
+
+    /// Also counts clients on this host, with at most `connections` for each of its addresses.
+    /// Forgets what is open.
+    #[must_use]
+    pub fn with_loopback(self, connections: usize) -> Self {
+        Self(Arc::new(Shared {
+            most: self.0.most,
+            most_of_loopback: Some(connections),
             open: Mutex::default(),
         }))
     }
@@ -50,13 +63,17 @@ impl Sources {
     #[must_use]
     pub fn admit(&self, client: IpAddr) -> Option<Seat> {
         let client = client.to_canonical();
-        if client.is_loopback() {
-            return Some(Seat(None));
-        }
+        let most = match client.is_loopback() {
+            false => self.0.most,
+            true => match self.0.most_of_loopback {
+                Some(most) => most,
+                None => return Some(Seat(None)),
+            },
+        };
         let source = source_of(client);
         let mut open = self.0.lock();
         let count = open.entry(source).or_default();
-        if *count >= self.0.most {
+        if *count >= most {
             if *count == 0 {
                 open.remove(&source);
             }
@@ -142,6 +159,14 @@ mod tests {
             assert_eq!(sources.admit(ip(client)).is_some(), expected, "{client}");
         }
         assert!(Sources::new(0).admit(ip("192.0.2.1")).is_none());
+    }
+
+    #[test]
+    fn this_host_is_counted_where_that_is_wanted() {
+        let sources = Sources::new(5).with_loopback(1);
+        let _one = sources.admit(ip("127.0.0.1")).unwrap();
+        assert!(sources.admit(ip("127.0.0.1")).is_none());
+        assert!(sources.admit(ip("127.0.0.2")).is_some());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::forward::body::{ForwardBody, RequestBody};
 use crate::forward::connect::{ConnectError, Connection, DialTarget};
 use crate::forward::continuing::Gate;
+use crate::forward::frames::Frames;
 use crate::forward::headers::OwnHost;
 use crate::forward::pool::{Checkin, Sender};
 use crate::forward::spelling::Spelled;
@@ -28,6 +29,7 @@ use crate::info::{BoxError, Protocol};
 use crate::layers::{Exchange, Served};
 use crate::refusal::{Limit, Refusal, Unanswered};
 use crate::stage::Permit;
+use crate::stay::Stay;
 
 /// Forwards `request`, which `permit` lets through.
 pub(crate) async fn exchange<B>(
@@ -53,6 +55,8 @@ where
         .map(|_| shared.seat_for(permit))
         .transpose()?;
     let (mut parts, body) = request.into_parts();
+    let stay = parts.extensions.remove::<Stay>();
+    let place = seat.map(|seat| Place { _seat: seat, stay });
     shared
         .headers
         .prepare(&mut parts, permit, asked.clone())
@@ -80,12 +84,12 @@ where
         response.status(),
     );
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let asked = asked.zip(client).zip(seat);
+        let asked = asked.zip(client).zip(place);
         return switch(shared, permit, &host, asked, response);
     }
     shared
         .headers
-        .clean_response(response.headers_mut(), permit.service(), &host);
+        .clean_response(response.headers_mut(), permit, &host);
     let checkin = Checkin {
         pool: shared.pool.clone(),
         target,
@@ -257,7 +261,7 @@ fn switch(
     shared: &Shared,
     permit: &Permit,
     host: &OwnHost,
-    asked: Option<((HeaderValue, OnUpgrade), Upgraded)>,
+    asked: Option<((HeaderValue, OnUpgrade), Place)>,
     mut response: Response<Incoming>,
 ) -> Result<Response<ForwardBody>, Refusal> {
     let server = Unanswered {
@@ -265,7 +269,7 @@ fn switch(
         debug: permit.target().debug,
     };
     let agreed = asked.filter(|((asked, _), _)| upgrade::is_agreed(asked, response.headers()));
-    let Some(((_, client), seat)) = agreed else {
+    let Some(((_, client), place)) = agreed else {
         tracing::debug!("workspace switched to a protocol that was not asked for");
         return Err(Refusal::Unreachable(server));
     };
@@ -273,14 +277,17 @@ fn switch(
     let workspace = hyper::upgrade::on(&mut response);
     shared
         .headers
-        .clean_response(response.headers_mut(), permit.service(), host);
+        .clean_response(response.headers_mut(), permit, host);
     let lease = shared.revocation.as_ref().map(|all| all.watch(permit));
     let is_websocket = protocol.as_ref().is_some_and(is_websocket);
-    let meter = Meter::new(Usage::of(permit), is_websocket);
+    let usage = Usage::of(permit);
+    // Nothing is read of what nobody wants to know of.
+    let are_told = usage.is_some() || place.stay.is_some();
+    let meter = Meter::new(usage, (is_websocket && are_told).then(Frames::default));
     tokio::spawn(async move {
-        let _seat = seat;
+        let mut place = place; // all of it, until the end
         tokio::select! {
-            () = upgrade::tunnel(client, workspace, meter) => {}
+            () = upgrade::tunnel(client, workspace, meter, place.stay.as_mut()) => {}
             () = watch::revoked(lease.as_ref()) => tracing::debug!("tunnel is no longer allowed"),
         }
     });
@@ -292,6 +299,12 @@ fn switch(
         headers.insert(UPGRADE, protocol);
     }
     Ok(answer)
+}
+
+/// What a tunnel takes up for as long as it is there.
+struct Place {
+    _seat: Upgraded,
+    stay: Option<Stay>,
 }
 
 fn is_websocket(protocol: &HeaderValue) -> bool {

@@ -48,6 +48,17 @@ impl Frames {
         have_data
     }
 
+    /// How many bytes are missing at least until a frame ends: none between two frames. `None`
+    /// if that is not known.
+    pub(crate) fn missing(&self) -> Option<u64> {
+        match (self.is_lost, self.left, self.has) {
+            (true, ..) => None,
+            (false, 0, 0) => Some(0),
+            (false, 0, _) => Some(1),
+            (false, left, _) => Some(left),
+        }
+    }
+
     /// Says that bytes went by unseen, and with them where a frame begins.
     #[cfg(target_os = "linux")]
     pub(crate) fn lose(&mut self) {

@@ -1,12 +1,15 @@
 //! Two connections joined.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::timeout;
 
 use crate::forward::frames::Frames;
 use crate::forward::side::Side;
@@ -38,6 +41,46 @@ impl Tunnel {
             usage: meter.usage,
         }
     }
+
+    /// Ends it. The client of a WebSocket is told to come again, once the frame that is on its way
+    /// to it is whole; who takes too long, or whose frames are not followed any more, is cut off.
+    pub(crate) async fn close(mut self) -> io::Result<()> {
+        let told = timeout(CLOSING, self.tell_client()).await;
+        told.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    async fn tell_client(&mut self) -> io::Result<()> {
+        let (back, client) = (&mut self.back, &mut self.client);
+        if back.state != State::Open {
+            return Ok(()); // the server has said the last word
+        }
+        poll_fn(|cx| back.poll_send_rest(cx, client)).await?;
+        let Some(frames) = &mut back.frames else {
+            return Ok(());
+        };
+        let mut space = [0; REST];
+        loop {
+            let Some(missing) = frames.missing() else {
+                return Ok(());
+            };
+            let missing = usize::try_from(missing).unwrap_or(REST).min(REST);
+            let Some(space) = space.get_mut(..missing).filter(|space| !space.is_empty()) else {
+                break;
+            };
+            let read = self.server.read(space).await?;
+            let rest = space.get(..read).unwrap_or_default();
+            if rest.is_empty() {
+                return Ok(());
+            }
+            frames.have_data(rest);
+            client.write_all(rest).await?;
+        }
+        client.write_all(&COME_AGAIN).await?;
+        client.shutdown().await?;
+        // What it has sent meanwhile must be read, or it may not get to see the end.
+        while client.read(&mut space).await? > 0 {}
+        Ok(())
+    }
 }
 
 /// What to report of the use of a tunnel, and to tell it by.
@@ -49,9 +92,7 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    pub(crate) fn new(usage: Option<Usage>, is_websocket: bool) -> Self {
-        // Nothing is read of what nobody wants to know of.
-        let frames = (is_websocket && usage.is_some()).then(Frames::default);
+    pub(crate) fn new(usage: Option<Usage>, frames: Option<Frames>) -> Self {
         Self { usage, frames }
     }
 }
@@ -245,6 +286,16 @@ impl OneWay {
     }
 }
 
+/// A close frame with code 1012, "service restart". **Source:** RFC 6455, section 5.5.1, and the registry
+/// of close codes.
+const COME_AGAIN: [u8; 4] = [0x88, 2, 0x03, 0xf4];
+
+/// How long an end may take. Chosen by us: some round trips.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// Of a frame, read at once when it is the last.
+const REST: usize = 4096;
+
 thread_local! {
     /// What is being moved. Nothing stays in it between two moves.
     static SPACE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -263,7 +314,7 @@ const LONG: u64 = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::io::duplex;
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
@@ -336,6 +387,33 @@ mod tests {
         send(to_server, bytes(3_000_000)).await;
         assert!(receive(from_client).await == bytes(3_000_000));
         tunnel.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn websocket_that_has_to_go_is_closed_after_the_frame_that_is_on_its_way() {
+        for cut in [0, 1, 2, 3, 300] {
+            let ((mut client, near), (far, mut server)) = (sockets().await, sockets().await);
+            let frame = [&[0x82, 126, 1, 44], bytes(300).as_slice()].concat();
+            let (first, rest) = frame.split_at(cut);
+            let tunnel = Tunnel::new(
+                (Side::Socket(near), Bytes::new()),
+                (Side::Socket(far), Bytes::copy_from_slice(first)),
+                Meter::new(None, Some(Frames::default())),
+            );
+            let end = tokio::spawn(tunnel.close());
+            server.write_all(rest).await.unwrap();
+            server.write_all(&frame).await.unwrap(); // which is one too many
+            let at_client = match cut {
+                0 => COME_AGAIN.to_vec(),
+                _ => [&frame, &COME_AGAIN[..]].concat(),
+            };
+            let mut got = vec![0; at_client.len()];
+            client.read_exact(&mut got).await.unwrap();
+            assert!(got == at_client, "{cut}");
+            assert_eq!(client.read(&mut got).await.unwrap(), 0);
+            drop(client);
+            end.await.unwrap().unwrap();
+        }
     }
 
     #[tokio::test]

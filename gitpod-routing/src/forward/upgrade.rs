@@ -1,5 +1,7 @@
 //! Connections that have become another protocol.
 
+use std::future::pending;
+
 use http::header::UPGRADE;
 use http::{HeaderMap, HeaderValue};
 use hyper::upgrade::OnUpgrade;
@@ -7,6 +9,7 @@ use hyper::upgrade::OnUpgrade;
 use crate::forward::side::Side;
 pub(crate) use crate::forward::tunnel::Meter;
 use crate::forward::tunnel::Tunnel;
+use crate::stay::Stay;
 
 /// Whether the server agreed to the very protocol that was asked for.
 pub(crate) fn is_agreed(asked: &HeaderValue, answer: &HeaderMap) -> bool {
@@ -17,10 +20,15 @@ pub(crate) fn is_agreed(asked: &HeaderValue, answer: &HeaderMap) -> bool {
     }
 }
 
-/// Copies both ways until either side ends, then ends both.
+/// Copies both ways until either side ends, then ends both; as it does once `stay` is over.
 ///
 /// Both upgrades complete only after the `101` has been written.
-pub(crate) async fn tunnel(client: OnUpgrade, server: OnUpgrade, meter: Meter) {
+pub(crate) async fn tunnel(
+    client: OnUpgrade,
+    server: OnUpgrade,
+    meter: Meter,
+    stay: Option<&mut Stay>,
+) {
     let (client, server) = match (client.await, server.await) {
         (Ok(client), Ok(server)) => (Side::of_client(client), Side::of_server(server)),
         (Err(why), _) | (_, Err(why)) => {
@@ -29,8 +37,19 @@ pub(crate) async fn tunnel(client: OnUpgrade, server: OnUpgrade, meter: Meter) {
         }
     };
     // By itself, so that the task is not as large as both this and what came before it.
-    let end = Box::new(Tunnel::new(client, server, meter)).await;
+    let mut tunnel = Box::new(Tunnel::new(client, server, meter));
+    let end = tokio::select! {
+        end = &mut tunnel => end,
+        () = over(stay) => Box::pin(tunnel.close()).await,
+    };
     if let Err(why) = end {
         tracing::trace!(error = %why, "tunnel broke");
+    }
+}
+
+async fn over(stay: Option<&mut Stay>) {
+    match stay {
+        Some(stay) => Box::pin(stay.over()).await, // small where there is none
+        None => pending().await,
     }
 }
