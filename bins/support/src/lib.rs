@@ -14,7 +14,8 @@
 //! | [`config`] | reads a JSON document and names every mistake in it: which key, what is wrong, what to write |
 //! | [`log`] | one JSON object a line on standard error, without secrets; `LOG_LEVEL` |
 //! | [`ops`] | Prometheus' `/metrics`, and `/healthz` and `/readyz` with a check each |
-//! | [`listen`], [`serve`] | TCP or a unix socket; HTTP/1.1 and HTTP/2 with limits; requests are finished at the end |
+//! | [`listen`], [`serve`] | TCP or a unix socket; HTTP/1.1 and HTTP/2; requests are finished at the end |
+//! | [`limits`] | every limit, with name, unit and default |
 //! | [`tls`] | certificates that are read again when their files change, on either side of a connection |
 //! | [`ask`] | a client of small JSON services |
 //! | [`dial`] | a gRPC channel over TCP, TLS or a unix socket |
@@ -27,6 +28,7 @@ pub mod ask;
 pub mod cli;
 pub mod config;
 pub mod dial;
+pub mod limits;
 pub mod listen;
 pub mod log;
 pub mod ops;

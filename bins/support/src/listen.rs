@@ -87,8 +87,21 @@ impl fmt::Display for Address {
 pub enum Listener {
     /// Over TCP.
     Tcp(TcpListener),
-    /// Over a unix socket, which goes when this is dropped.
-    Unix(UnixListener, SocketFile),
+    /// Over a unix socket, whose file goes when this is dropped, if it is ours.
+    Unix(UnixListener, Option<SocketFile>),
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+/// Its file is somebody else's to remove.
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Self {
+        Self::Unix(listener, None)
+    }
 }
 
 impl Listener {
@@ -123,7 +136,8 @@ impl Listener {
             Self::Tcp(listener) => listener
                 .local_addr()
                 .map_or_else(|why| why.to_string(), |address| address.to_string()),
-            Self::Unix(_, file) => format!("unix:{}", file.0.display()),
+            Self::Unix(_, Some(file)) => format!("unix:{}", file.0.display()),
+            Self::Unix(_, None) => "unix".to_owned(),
         }
     }
 }
@@ -152,7 +166,7 @@ fn bind_unix(path: &Path) -> io::Result<Listener> {
     std::fs::set_permissions(&first, std::fs::Permissions::from_mode(0o600))
         .and_then(|()| std::fs::rename(&first, path))
         .inspect_err(|_| drop(std::fs::remove_file(&first)))?;
-    Ok(Listener::Unix(listener, SocketFile(path.to_owned())))
+    Ok(Listener::Unix(listener, Some(SocketFile(path.to_owned()))))
 }
 
 fn is_stale(path: &Path) -> bool {

@@ -43,9 +43,18 @@ pub fn start(format: Format, verbose: bool) -> anyhow::Result<()> {
         ("", true) => "debug",
         (level, _) => level,
     };
-    let filter = EnvFilter::try_new(level).with_context(|| {
+    start_with(format, level).with_context(|| {
         format!("{LOG_LEVEL} is {level:?}; write error, warn, info, debug or trace")
-    })?;
+    })
+}
+
+/// Begins to log what `filter` lets through, as `tracing` has filters.
+///
+/// # Errors
+///
+/// If `filter` cannot be read, or somebody has begun to log before.
+pub fn start_with(format: Format, filter: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter)?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

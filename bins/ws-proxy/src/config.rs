@@ -10,6 +10,8 @@
 //! | `prometheusAddr`, `readinessProbeAddr` | `/metrics`; `/healthz` and `/readyz`. Empty is off |
 //! | `wsManager.addr`, `.tls.{ca,crt,key}` | the manager, with all three files or in the clear |
 //! | `local.stateDir` | state directory of the manager, whose local processes are reached through it |
+//! | `local.limits` | what clients may take: an object of [`Limits`] |
+//! | `local.drain` | how long requests and WebSockets may go on at the end |
 //! | `local.http` | `"redirect"`, or `"serve"` workspaces on `ingress.httpAddress` in the clear |
 
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ use std::time::Duration;
 use gitpod_routing::{HostPattern, Scheme, SiblingPattern};
 use http::HeaderName;
 use support::config::{Document, Parsed, Section};
+use support::limits::Limits;
 use support::listen::Address;
 use support::tls::Files;
 
@@ -45,6 +48,10 @@ pub struct Config {
     pub manager: Option<ManagerAddress>,
     /// Where workspaces are.
     pub workspaces: Workspaces,
+    /// What clients may take.
+    pub limits: Limits,
+    /// How long requests and WebSockets may go on at the end.
+    pub drain: Duration,
 }
 
 /// Limits of connections to workspaces.
@@ -136,6 +143,9 @@ pub fn check(document: &Document) -> Option<Config> {
     );
     root.without_effect("namespace", "Kubernetes comes with a later version");
     root.without_effect("pprofAddr", "profiles are not served");
+    let local = root.optional_section("local");
+    let limits = local.as_ref().and_then(|local| local.optional("limits"));
+    let drain = local.as_ref().and_then(|local| local.optional("drain"));
     let workspaces = workspaces(&root);
     Some(Config {
         http: http?,
@@ -148,8 +158,13 @@ pub fn check(document: &Document) -> Option<Config> {
         readiness,
         manager,
         workspaces: workspaces?,
+        limits: limits.unwrap_or_default(),
+        drain: drain.unwrap_or(DRAIN),
     })
 }
+
+/// **Source:** the reference, whose deployments grant one minute more.
+const DRAIN: Duration = Duration::from_secs(300);
 
 fn certificate(section: &Section<'_>) -> Option<Files> {
     let (certificate, key) = (

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::bail;
 use bytes::Bytes;
@@ -16,6 +15,7 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use support::dial;
+use support::limits::Limit;
 use support::listen::Listener;
 use support::ops::{Health, Metrics, Operations};
 use support::serve::Server;
@@ -25,10 +25,6 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::config::{Config, ManagerAddress, Plain, Workspaces};
 use crate::redirect::to_tls;
-
-/// How long requests may go on after the end was asked for. **Source:** the reference, whose deployments
-/// grant one minute more.
-const DRAIN: Duration = Duration::from_secs(300);
 
 /// Serves until `stop`, then lets requests finish.
 ///
@@ -48,7 +44,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     serve_operations(&parts, metrics, &workspaces, &stop).await?;
 
     let proxy = proxy(&parts, workspaces)?;
-    let server = Server::new().with_drain(DRAIN);
+    parts.config.limits.show(Limit::of_servers());
+    let server = Server::with_limits(&parts.config.limits).with_drain(parts.config.drain);
     let plain = serve_plain(&parts, server.clone(), http, proxy.clone(), stop.clone());
     let secure = async {
         if let (Some(listener), Some(tls)) = (https, parts.tls.clone()) {
@@ -175,6 +172,7 @@ fn proxy(
 > {
     let installation = &parts.config.installation;
     let (hosts, transport) = (installation.hosts.clone(), parts.config.transport);
+    let limits = &parts.config.limits;
     let source = HostSource::new().with_trusted_header(parts.config.host_header.clone());
     let policy = AccessPolicy::new(hosts.clone(), &installation.host)
         // Pages of one workspace may not open WebSockets of another one's ports.
@@ -198,6 +196,8 @@ fn proxy(
                 .with_connect_timeout(transport.connect_timeout)
                 .with_idle_timeout(transport.idle_timeout)
                 .with_max_idle(transport.max_idle)
+                .with_body_idle_timeout(limits.time(Limit::BodyIdle))
+                .with_max_upgrades(limits.count(Limit::UpgradesPerWorkspace))
         })
         // Ports that speak HTTPS.
         .with_forward(|forward| forward.with_tls(tls));

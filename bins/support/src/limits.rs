@@ -1,0 +1,447 @@
+//! What our servers take from anybody, and no more.
+//!
+//! One table holds every limit: [`Limit::ALL`]. `docs/reliability.md` shows it, with the reasons.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use gitpod_lifecycle::GoDuration;
+use serde_json::Value;
+
+/// One limit. Its number, as text: `5`, `64KiB`, `30s`.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Limit {
+    /// Connections of clients at a time, and what they have become.
+    Connections,
+    /// The same of one source.
+    ConnectionsPerSource,
+    /// The same of one address of this machine.
+    ConnectionsPerLocalSource,
+    /// Requests at a time.
+    Requests,
+    /// Until the head of a request is there, and until the next one is begun.
+    HeadTime,
+    /// Bytes of the head of a request.
+    HeadBytes,
+    /// Fields of the head of a request.
+    HeadFields,
+    /// Requests at a time on one connection of HTTP/2.
+    Streams,
+    /// Requests that a client of HTTP/2 has taken back before they were looked at.
+    StreamResets,
+    /// Requests that a client of HTTP/2 got wrong.
+    StreamErrors,
+    /// While a client takes nothing of an answer.
+    SendIdle,
+    /// While a client sends nothing of a body that is wanted.
+    BodyIdle,
+    /// Until a workspace's server has taken a connection.
+    ConnectTime,
+    /// WebSockets and the like into one workspace.
+    UpgradesPerWorkspace,
+    /// Bytes of a clone.
+    CloneBytes,
+    /// Until a clone is there.
+    CloneTime,
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Unit {
+    /// Things.
+    Count,
+    /// Bytes; written with KiB, MiB or GiB.
+    Bytes,
+    /// Time; written as Go does: `1m30s`.
+    Time,
+}
+
+impl Limit {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::Connections,
+        Self::ConnectionsPerSource,
+        Self::ConnectionsPerLocalSource,
+        Self::Requests,
+        Self::HeadTime,
+        Self::HeadBytes,
+        Self::HeadFields,
+        Self::Streams,
+        Self::StreamResets,
+        Self::StreamErrors,
+        Self::SendIdle,
+        Self::BodyIdle,
+        Self::ConnectTime,
+        Self::UpgradesPerWorkspace,
+        Self::CloneBytes,
+        Self::CloneTime,
+    ];
+
+    /// Those of listeners and proxies, which are all but those of content.
+    pub fn of_servers() -> impl Iterator<Item = Self> {
+        let of_content = [Self::CloneBytes, Self::CloneTime];
+        Self::ALL
+            .into_iter()
+            .filter(move |limit| !of_content.contains(limit))
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::ConnectionsPerSource => "connections-per-source",
+            Self::ConnectionsPerLocalSource => "connections-per-local-source",
+            Self::Requests => "requests",
+            Self::HeadTime => "head-time",
+            Self::HeadBytes => "head-bytes",
+            Self::HeadFields => "head-fields",
+            Self::Streams => "streams",
+            Self::StreamResets => "stream-resets",
+            Self::StreamErrors => "stream-errors",
+            Self::SendIdle => "send-idle",
+            Self::BodyIdle => "body-idle",
+            Self::ConnectTime => "connect-time",
+            Self::UpgradesPerWorkspace => "upgrades-per-workspace",
+            Self::CloneBytes => "clone-bytes",
+            Self::CloneTime => "clone-time",
+        }
+    }
+
+    /// What it limits, in a few words.
+    #[must_use]
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Connections => {
+                "connections at a time, tunnels included; fewer where the system has too few descriptors"
+            }
+            Self::ConnectionsPerSource => {
+                "the same of one IPv4 address or /64 network of IPv6, this machine's apart"
+            }
+            Self::ConnectionsPerLocalSource => {
+                "the same of one address of this machine; 0 does not count them"
+            }
+            Self::Requests => "requests at a time, on all connections together",
+            Self::HeadTime => {
+                "until the head of a request is there, and the longest silence between two"
+            }
+            Self::HeadBytes => "of the head of a request",
+            Self::HeadFields => "of the head of a request",
+            Self::Streams => "requests at a time on one connection of HTTP/2",
+            Self::StreamResets => {
+                "requests on one connection of HTTP/2 that were taken back unseen"
+            }
+            Self::StreamErrors => "requests on one connection of HTTP/2 that the client got wrong",
+            Self::SendIdle => "while a client takes nothing of an answer",
+            Self::BodyIdle => "while a client sends nothing of a body",
+            Self::ConnectTime => "until a server of a workspace has taken a connection",
+            Self::UpgradesPerWorkspace => {
+                "WebSockets and other upgraded connections into one workspace"
+            }
+            Self::CloneBytes => "of a clone, history included",
+            Self::CloneTime => "until a clone is there",
+        }
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn unit(self) -> Unit {
+        self.row().unit
+    }
+
+    /// What it is unless something else is said, as text.
+    #[must_use]
+    pub fn usual(self) -> String {
+        self.text_of(self.row().usual)
+    }
+
+    fn text_of(self, value: u64) -> String {
+        match self.unit() {
+            Unit::Count => value.to_string(),
+            Unit::Bytes => bytes_as_text(value),
+            Unit::Time => GoDuration::from(Duration::from_millis(value)).to_string(),
+        }
+    }
+
+    fn row(self) -> Row {
+        use Unit::{Bytes, Count, Time};
+        match self {
+            Self::Connections => Row::new(Count, 4096, 1),
+            Self::ConnectionsPerSource => Row::new(Count, 256, 1),
+            Self::ConnectionsPerLocalSource => Row::new(Count, 0, 0),
+            Self::Requests => Row::new(Count, 8192, 1),
+            Self::HeadTime => Row::new(Time, 30 * SECOND, 1),
+            Self::HeadBytes => Row::new(Bytes, 64 * KIB, 8 * KIB),
+            Self::HeadFields => Row::new(Count, 100, 1),
+            Self::Streams => Row::new(Count, 100, 1),
+            Self::StreamResets => Row::new(Count, 20, 1),
+            Self::StreamErrors => Row::new(Count, 256, 1),
+            Self::SendIdle => Row::new(Time, 120 * SECOND, 1),
+            Self::BodyIdle => Row::new(Time, 120 * SECOND, 1),
+            Self::ConnectTime => Row::new(Time, 10 * SECOND, 1),
+            Self::UpgradesPerWorkspace => Row::new(Count, 1000, 0),
+            Self::CloneBytes => Row::new(Bytes, 20 * GIB, MIB),
+            Self::CloneTime => Row::new(Time, 3600 * SECOND, SECOND),
+        }
+    }
+}
+
+/// Things, bytes, or milliseconds.
+struct Row {
+    unit: Unit,
+    usual: u64,
+    least: u64,
+}
+
+impl Row {
+    const fn new(unit: Unit, usual: u64, least: u64) -> Self {
+        Self { unit, usual, least }
+    }
+}
+
+const SECOND: u64 = 1000;
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
+
+/// The limits of a process.
+///
+/// ```
+/// use support::limits::{Limit, Limits};
+///
+/// let mut limits = Limits::new();
+/// limits.set("head-time=5s")?;
+/// assert_eq!(limits.time(Limit::HeadTime).as_secs(), 5);
+/// assert_eq!(limits.count(Limit::Streams), 100);
+/// # Ok::<(), support::limits::NoLimit>(())
+/// ```
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Limits(BTreeMap<Limit, u64>);
+
+impl Limits {
+    /// As they usually are.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets one, as `name=value`.
+    ///
+    /// # Errors
+    ///
+    /// If there is none of that name, or it cannot be that.
+    pub fn set(&mut self, text: &str) -> Result<(), NoLimit> {
+        let (limit, value) = text.parse::<Setting>()?.0;
+        self.0.insert(limit, value);
+        Ok(())
+    }
+
+    /// With `value`, which a test wants.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn with(mut self, limit: Limit, value: u64) -> Self {
+        self.0.insert(limit, value);
+        self
+    }
+
+    fn value(&self, limit: Limit) -> u64 {
+        let set = self.0.get(&limit).copied();
+        set.unwrap_or_else(|| limit.row().usual)
+    }
+
+    /// One that counts things, or bytes.
+    #[must_use]
+    pub fn count(&self, limit: Limit) -> usize {
+        usize::try_from(self.value(limit)).unwrap_or(usize::MAX)
+    }
+
+    /// One that is a time.
+    #[must_use]
+    pub fn time(&self, limit: Limit) -> Duration {
+        Duration::from_millis(self.value(limit))
+    }
+
+    /// One as text.
+    #[must_use]
+    pub fn text(&self, limit: Limit) -> String {
+        limit.text_of(self.value(limit))
+    }
+
+    /// Shows `limits` among what is measured: `gitpod_limit`, in things, bytes or seconds.
+    pub fn show(&self, limits: impl IntoIterator<Item = Limit>) {
+        for limit in limits {
+            #[expect(clippy::cast_precision_loss, reason = "no limit has so many digits")]
+            let value = match limit.unit() {
+                Unit::Time => self.time(limit).as_secs_f64(),
+                Unit::Count | Unit::Bytes => self.value(limit) as f64,
+            };
+            metrics::gauge!("gitpod_limit", "limit" => limit.name()).set(value);
+        }
+    }
+}
+
+/// `{"head-time": "5s", "streams": 50}`.
+impl crate::config::Setting for Limits {
+    const WRITE: &'static str = r#"an object of limits, such as {"head-time": "5s"}"#;
+
+    fn read(value: &Value) -> Result<Option<Self>, String> {
+        let map = value.as_object().ok_or("is no object")?;
+        let mut limits = Self::new();
+        for (name, value) in map {
+            let text = match value {
+                Value::String(text) => format!("{name}={text}"),
+                other => format!("{name}={other}"),
+            };
+            limits.set(&text).map_err(|why| why.to_string())?;
+        }
+        Ok(Some(limits))
+    }
+}
+
+/// Counts that `limit` was met and somebody refused for it.
+pub fn refused(limit: Limit) {
+    metrics::counter!("gitpod_limit_refusals_total", "limit" => limit.name()).increment(1);
+}
+
+/// `name=value`, checked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Setting((Limit, u64));
+
+impl FromStr for Setting {
+    type Err = NoLimit;
+
+    fn from_str(text: &str) -> Result<Self, NoLimit> {
+        let (name, value) = text.split_once('=').ok_or(NoLimit::Form)?;
+        let limit = Limit::ALL.into_iter().find(|limit| limit.name() == name);
+        let limit = limit.ok_or_else(|| NoLimit::Name(name.to_owned()))?;
+        let read = match limit.unit() {
+            Unit::Count => number(value),
+            Unit::Bytes => bytes(value),
+            Unit::Time => time(value),
+        };
+        let read = read.ok_or(NoLimit::Value(limit))?;
+        match read >= limit.row().least {
+            true => Ok(Self((limit, read))),
+            false => Err(NoLimit::TooLittle(limit)),
+        }
+    }
+}
+
+impl Setting {
+    /// Sets it in `limits`.
+    pub fn apply(self, limits: &mut Limits) {
+        limits.0.insert(self.0.0, self.0.1);
+    }
+}
+
+/// The text sets no limit.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoLimit {
+    /// No `=`.
+    #[error("write NAME=VALUE, such as head-time=30s")]
+    Form,
+    /// There is none of this name.
+    #[error("there is no limit {0:?}; there are {all}", all = Names)]
+    Name(String),
+    /// The value is none of its unit.
+    #[error("{} is {}", .0.name(), form(.0.unit()))]
+    Value(Limit),
+    /// The value is too little.
+    #[error("{} must be {} at least", .0.name(), .0.text_of(.0.row().least))]
+    TooLittle(Limit),
+}
+
+fn form(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Count => "a number",
+        Unit::Bytes => "a number of bytes, such as 64KiB or 2GiB",
+        Unit::Time => "a time, such as 30s or 1m30s",
+    }
+}
+
+struct Names;
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Limit::ALL.map(Limit::name).join(", "))
+    }
+}
+
+fn number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
+fn bytes(text: &str) -> Option<u64> {
+    let units = [("KiB", KIB), ("MiB", MIB), ("GiB", GIB)];
+    for (suffix, unit) in units {
+        if let Some(number_of) = text.strip_suffix(suffix) {
+            return number(number_of)?.checked_mul(unit);
+        }
+    }
+    number(text)
+}
+
+fn bytes_as_text(value: u64) -> String {
+    match value {
+        0 => "0".to_owned(),
+        _ if value.is_multiple_of(GIB) => format!("{}GiB", value / GIB),
+        _ if value.is_multiple_of(MIB) => format!("{}MiB", value / MIB),
+        _ if value.is_multiple_of(KIB) => format!("{}KiB", value / KIB),
+        _ => value.to_string(),
+    }
+}
+
+fn time(text: &str) -> Option<u64> {
+    let time = text.parse::<GoDuration>().ok()?.to_std()?;
+    u64::try_from(time.as_millis()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_set_by_name_and_unit() {
+        let mut limits = Limits::new();
+        for text in ["connections=7", "head-bytes=16KiB", "body-idle=1m30s"] {
+            limits.set(text).unwrap();
+        }
+        assert_eq!(limits.count(Limit::Connections), 7);
+        assert_eq!(limits.count(Limit::HeadBytes), 16 * 1024);
+        assert_eq!(limits.time(Limit::BodyIdle), Duration::from_secs(90));
+        assert_eq!(limits.text(Limit::BodyIdle), "1m30s");
+        let wrong = |text: &str| limits.clone().set(text).unwrap_err().to_string();
+        for (text, says) in [
+            ("connections", "NAME=VALUE"),
+            ("conections=7", "there are connections, "),
+            ("connections=many", "connections is a number"),
+            ("connections=-1", "connections is a number"),
+            ("connections=0", "must be 1 at least"),
+            ("head-bytes=64KB", "64KiB"),
+            ("head-bytes=1KiB", "must be 8KiB at least"),
+            ("head-bytes=99999999999GiB", "a number of bytes"),
+            ("head-time=30", "30s"),
+            ("head-time=-30s", "a time"),
+        ] {
+            assert!(wrong(text).contains(says), "{text}: {}", wrong(text));
+        }
+    }
+
+    #[test]
+    fn every_limit_can_be_written_as_it_is_shown() {
+        for limit in Limit::ALL {
+            let text = format!("{}={}", limit.name(), limit.usual());
+            let mut limits = Limits::new();
+            limits
+                .set(&text)
+                .unwrap_or_else(|why| panic!("{text}: {why}"));
+            assert_eq!(limits.text(limit), limit.usual());
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Connections as they come.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use gitpod_routing::Seat;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::net::{TcpStream, UnixStream};
+use tower::Service;
+
+use super::connection::serve_one;
+use super::drain::{Ending, Visitors};
+use super::places::Place;
+use super::{Failure, Server};
+use crate::limits::{Limit, refused};
+use crate::listen::Listener;
+
+/// How long to wait when the system has no descriptor left for a new connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// One that was just accepted.
+pub(super) enum Stream {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+/// A stream, and what it takes up.
+pub(super) struct Visitor {
+    pub(super) stream: Stream,
+    pub(super) place: Place,
+}
+
+/// Its source has as many as it may.
+struct TooMany;
+
+/// Serves who comes to `listener` until `end`, which says how.
+pub(super) async fn accept_all<S, B>(
+    server: &Server,
+    listener: &Listener,
+    service: &S,
+    visitors: &Visitors,
+    end: impl Future<Output = Ending>,
+) -> Ending
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Failure>,
+{
+    let mut end = std::pin::pin!(end);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            ending = &mut end => return ending,
+            accepted = accept(listener) => accepted,
+        };
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err(why) => {
+                tracing::warn!(%why, "cannot accept a connection");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(of_source) = server.admit(&stream) else {
+            continue; // which closes it
+        };
+        let place = tokio::select! {
+            place = server.guard.places.take(of_source) => place,
+            ending = &mut end => return ending,
+        };
+        let visitor = Visitor { stream, place };
+        let (server, service, all) = (server.clone(), service.clone(), visitors.clone());
+        visitors.present.spawn(async move {
+            if let Err(why) = serve_one(visitor, &server, service, &all).await {
+                metrics::counter!("http_connections_ended_early_total").increment(1);
+                tracing::debug!(%why, "connection ended early");
+            }
+        });
+    }
+}
+
+async fn accept(listener: &Listener) -> io::Result<Stream> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, peer) = listener.accept().await?;
+            let _ = stream.set_nodelay(true);
+            Ok(Stream::Tcp(stream, peer))
+        }
+        Listener::Unix(listener, _) => Ok(Stream::Unix(listener.accept().await?.0)),
+    }
+}
+
+impl Server {
+    /// Its seat among those of its source, if that has one more. Who comes by a unix socket needs none.
+    fn admit(&self, stream: &Stream) -> Result<Option<Seat>, TooMany> {
+        let Stream::Tcp(_, peer) = stream else {
+            return Ok(None);
+        };
+        let seat = self.guard.sources.admit(peer.ip());
+        if seat.is_none() {
+            refused(match peer.ip().to_canonical().is_loopback() {
+                true => Limit::ConnectionsPerLocalSource,
+                false => Limit::ConnectionsPerSource,
+            });
+        }
+        seat.map(Some).ok_or(TooMany)
+    }
+}
