@@ -68,8 +68,9 @@ impl ContentStore for NoContent {}
 pub struct Prepared {
     /// How long it took; absent if there was nothing to do.
     pub metrics: Option<InitializerMetrics>,
-    /// Ports that the content itself describes. They are added to the spec, but for
-    /// those that it has already.
+    /// Ports that the content itself describes. They are added to the spec. Of those that it
+    /// has already, the ones without a name and a description are described by them; who may
+    /// use them stays as the spec says.
     pub ports: Vec<PortSpec>,
 }
 
@@ -139,6 +140,9 @@ pub enum ContentError {
     /// There is no room for it.
     #[error("no space left for the content: {0}; free some space and start the workspace again")]
     Full(String),
+    /// It takes more than it may.
+    #[error("{0}")]
+    OverLimit(String),
     /// A program that is needed is not installed.
     #[error("{0} is not installed; install it and start the workspace again")]
     MissingProgram(&'static str),

@@ -49,7 +49,7 @@ mod unknown;
 pub use self::attach::NETWORK_IS_UP;
 pub use self::cluster::ProcessCluster;
 pub use self::connect::LocalConnector;
-pub use self::git::GitContent;
+pub use self::git::{CloneLimits, GitContent};
 pub use self::layout::Layout;
 pub use self::network::{Network, NetworkChoice, NoOwnNetwork};
 pub use self::records::FileRecords;

@@ -3,6 +3,7 @@
 mod clone;
 mod credential;
 mod explain;
+mod limit;
 mod progress;
 mod source;
 mod unfinished;
@@ -15,6 +16,8 @@ use tokio::fs;
 use tokio::task::spawn_blocking;
 
 use self::clone::clone;
+pub use self::limit::CloneLimits;
+use self::limit::within;
 use self::source::Checked;
 use self::unfinished::Unfinished;
 use super::kill::sweep;
@@ -40,13 +43,33 @@ use crate::status::{InitializerMetric, InitializerMetrics};
 #[derive(Clone, Debug)]
 pub struct GitContent {
     layout: Layout,
+    limits: CloneLimits,
 }
 
 impl GitContent {
     /// Content below `layout`.
     #[must_use]
     pub fn new(layout: Layout) -> Self {
-        Self { layout }
+        Self {
+            layout,
+            limits: CloneLimits::default(),
+        }
+    }
+
+    /// The same, within `limits`.
+    #[must_use]
+    pub fn with_limits(self, limits: CloneLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Whether `source` could be content at all, as far as it tells by itself: nothing is
+    /// asked of its host. [`prepare`](ContentStore::prepare) refuses the same.
+    ///
+    /// # Errors
+    ///
+    /// [`ContentError::Refused`] if not.
+    pub fn check(source: &GitSource) -> Result<(), ContentError> {
+        Checked::of(source).map(drop)
     }
 
     /// Removes what clones have left that ended with the process which had them made, and
@@ -73,7 +96,8 @@ impl GitContent {
         match &spec.content {
             ContentSource::Empty => Ok(None),
             ContentSource::Git(source) => {
-                clone_into(fresh, source, mark, progress).await.map(Some)
+                let clone = clone_into(fresh, source, mark, progress);
+                within(self.limits, fresh, clone).await.map(Some)
             },
             ContentSource::Initializer(_) => Err(ContentError::Refused(
                 "content of this kind cannot be put in place by local workspaces; name a git repository".to_owned(),

@@ -70,7 +70,11 @@ fn check_remote(remote: &str) -> Result<(), ContentError> {
     }
     let host = match remote.split_once("://") {
         Some((scheme, rest)) if SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) => {
-            rest.split('/').next().unwrap_or_default()
+            let host = rest.split('/').next().unwrap_or_default();
+            if host.is_empty() && !scheme.eq_ignore_ascii_case("file") {
+                return Err(refused(format!("{remote:?} names no host")));
+            }
+            host
         }
         Some((scheme, _)) => {
             return Err(refused(format!(
@@ -137,6 +141,9 @@ mod tests {
             ("git@example.com:a/b.git", true),
             ("file:///srv/x", true),
             ("/srv/x", true),
+            ("https:///x", false),
+            ("file:///srv/x\0y", false),
+            ("--upload-pack=touch /tmp/x://y", false),
             ("", false),
             ("relative/path", false),
             ("-oProxyCommand=true", false),
