@@ -1,6 +1,7 @@
 //! The command line.
 
 mod access;
+mod limit;
 mod ssh;
 
 use std::ffi::OsString;
@@ -11,10 +12,11 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gitpod_lifecycle::GoDuration;
+use support::limits::Setting;
 
 pub(crate) use self::access::{
-    CompletionArgs, DoctorArgs, ManArgs, OpenArgs, PortsArgs, SetPort, ShareArgs, TimeoutArgs,
-    UnshareArgs, VersionArgs,
+    CompletionArgs, DoctorArgs, ManArgs, OpenArgs, PortVisibility, PortsArgs, SetPort, ShareArgs,
+    TimeoutArgs, UnshareArgs, VersionArgs, Wake, WakeArgs,
 };
 pub(crate) use self::ssh::{
     SshArgs, SshConfigArgs, SshKeyAddArgs, SshKeyArgs, SshKeyCommand, SshKeyListArgs,
@@ -60,7 +62,8 @@ pub(crate) enum Command {
     /// Open a shell in a workspace, or run a command there.
     #[command(after_help = "Examples:
   gitpod ssh pink-panda-ns35kd21
-  gitpod ssh pink-panda-ns35kd21 -- make test")]
+  gitpod ssh pink-panda-ns35kd21 -- make test
+  gitpod ssh pink-panda-ns35kd21 -- \"touch 'a b'\"   its shell reads the words once more")]
     Ssh(SshArgs),
     /// Say whose SSH keys open workspaces.
     #[command(after_help = "Examples:
@@ -99,6 +102,11 @@ pub(crate) enum Command {
     #[command(after_help = "Example:
   gitpod timeout pink-panda-ns35kd21 2h")]
     Timeout(TimeoutArgs),
+    /// Say who has a stopped workspace started by coming to it.
+    #[command(after_help = "Examples:
+  gitpod wake pink-panda-ns35kd21 anyone   also guests of public ports, and visitors of shares
+  gitpod wake pink-panda-ns35kd21 never    only `gitpod start` and the page")]
+    Wake(WakeArgs),
     /// Stop a workspace and keep its files.
     #[command(after_help = "Examples:
   gitpod stop pink-panda-ns35kd21
@@ -196,6 +204,12 @@ pub(crate) struct UpArgs {
     /// A workspace that nobody uses for so long is stopped: `30m`, `1h30m`.
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = positive)]
     pub(crate) timeout: Duration,
+    /// How long a request to a stopped workspace is held while that starts.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = positive)]
+    pub(crate) hold_for: Duration,
+    /// How many requests are held for one workspace; ten times as many altogether.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) hold_requests: u32,
     /// What to open a workspace with: `auto` takes what is installed, `none` shows
     /// the workspace's own page, anything else is a command in which `{port}` and
     /// `{content}` are filled in.
@@ -210,6 +224,12 @@ pub(crate) struct UpArgs {
     /// `shared` with this machine; `auto` takes `own` where this machine allows it.
     #[arg(long, value_enum, default_value_t = Network::Auto, value_name = "NETWORK")]
     pub(crate) network: Network,
+    /// At the end, requests and WebSockets may go on for so long; then workspaces stop.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = not_negative)]
+    pub(crate) drain: Duration,
+    /// Set a limit; `gitpod up --help` lists them.
+    #[arg(long = "limit", value_name = "NAME=VALUE", long_help = limit::help())]
+    pub(crate) limits: Vec<Setting>,
     #[command(flatten)]
     pub(crate) checkout: Checkout,
     #[command(flatten)]
@@ -241,9 +261,14 @@ pub(crate) struct StartArgs {
     /// Give up waiting after this long (exit code 4); the workspace goes on.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = positive)]
     pub(crate) wait_timeout: Duration,
-    /// Stop it after so long without use, instead of what `up` was told.
+    /// Stop it after so long without use, instead of what `up` was told; kept with the
+    /// workspace.
     #[arg(long, value_name = "DURATION", value_parser = positive)]
     pub(crate) timeout: Option<Duration>,
+    /// Who has it started by coming to it while it is stopped; kept with the workspace.
+    /// `owner` for a new one.
+    #[arg(long, value_enum, value_name = "WHO")]
+    pub(crate) wake: Option<Wake>,
     #[command(flatten)]
     pub(crate) state: StateDir,
     #[command(flatten)]
@@ -299,6 +324,13 @@ pub(crate) struct DeleteArgs {
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) state: StateDir,
+}
+
+fn not_negative(text: &str) -> Result<Duration, String> {
+    match text {
+        "0" => Ok(Duration::ZERO),
+        text => positive(text),
+    }
 }
 
 fn positive(text: &str) -> Result<Duration, String> {

@@ -5,38 +5,45 @@ mod client;
 mod exit;
 mod gitpod_yml;
 mod local;
+mod port;
 mod print;
 mod private_file;
 mod repository;
 mod ssh;
 mod state_dir;
 mod up;
+mod usage;
 mod workspaces;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use support::log::{self, Format};
 
-use self::cli::{Cli, Command};
-use self::exit::Failure;
+use self::cli::Command;
+use self::exit::{Failure, Kind};
+use self::usage::Answer;
 
 fn main() -> ExitCode {
-    let command = match Cli::parse().command {
+    let typed: Vec<_> = std::env::args_os().collect();
+    let command = match usage::read(&typed).map(|cli| cli.command) {
         // A process of its own inside the workspace, with its own runtime.
-        Command::Supervisor { args } => {
+        Ok(Command::Supervisor { args }) => {
             let name = std::iter::once("supervisor".into());
             return supervisor::main_from(name.chain(args));
         }
-        command => command,
+        Ok(command) => command,
+        Err(Answer::Help(help)) => help.exit(),
+        Err(Answer::Mistake(text)) => {
+            print::note(&text);
+            return Kind::Usage.code();
+        }
     };
     // Logs go to standard error, so that standard output stays what was asked for.
-    tracing_subscriber::fmt()
-        .with_env_filter(log_filter(std::env::var("GITPOD_LOG").ok()))
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    let filter = log_filter(std::env::var("GITPOD_LOG").ok());
+    if log::start_with(Format::Text, &filter).is_err() {
+        // What was asked for is no filter.
+        let _ = log::start_with(Format::Text, "warn");
+    }
     match run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -47,13 +54,12 @@ fn main() -> ExitCode {
 }
 
 /// What `wanted` says. Whoever wants much of us gets less of libraries, unless they are named.
-fn log_filter(wanted: Option<String>) -> EnvFilter {
+fn log_filter(wanted: Option<String>) -> String {
     let wanted = wanted.unwrap_or_else(|| "warn".to_owned());
-    let filter = match wanted.contains("debug") || wanted.contains("trace") {
+    match wanted.contains("debug") || wanted.contains("trace") {
         true => format!("{QUIET_LIBRARIES},{wanted}"),
         false => wanted,
-    };
-    EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"))
+    }
 }
 
 /// They tell of every frame, packet and query.
@@ -81,6 +87,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Share(args) => client::share(args).await,
             Command::Unshare(args) => client::unshare(args).await,
             Command::Timeout(args) => client::timeout(args).await,
+            Command::Wake(args) => client::wake(args).await,
             Command::Doctor(args) => client::doctor(args).await,
             Command::Completion(args) => client::completion(&args),
             Command::Man(args) => client::man(&args),

@@ -12,6 +12,8 @@ use crate::exit::Failure;
 
 /// The manager's gRPC socket.
 pub(crate) const SOCKET: &str = "manager.sock";
+/// What is measured, for Prometheus and the like.
+pub(crate) const METRICS: &str = "metrics.sock";
 /// Instances, workspaces and the outbox.
 pub(crate) const DATABASE: &str = "gitpod.db";
 const LOCK: &str = "lock";
@@ -84,10 +86,10 @@ impl HeldStateDir {
         &self.path
     }
 
-    /// Removes the socket that an earlier process left behind, and listens anew,
+    /// Removes the socket `name` that an earlier process left behind, and listens anew,
     /// for this user only.
-    pub(crate) fn listen(&self) -> io::Result<std::os::unix::net::UnixListener> {
-        listen_privately(&self.path.join(SOCKET))
+    pub(crate) fn listen(&self, name: &str) -> io::Result<std::os::unix::net::UnixListener> {
+        listen_privately(&self.path.join(name))
     }
 }
 
@@ -132,7 +134,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let deep = dir.path().join("d".repeat(120));
         let held = HeldStateDir::hold(deep.clone()).unwrap();
-        let _listener = held.listen().unwrap();
+        let _listener = held.listen(SOCKET).unwrap();
         let mode = std::fs::metadata(deep.join(SOCKET))
             .unwrap()
             .permissions()

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gitpod_routing::HostPattern;
+use support::limits::{Limits, Setting};
 
 use crate::cli::{Checkout, Format, Network, SshListen, UpArgs};
 use crate::exit::{Failure, Kind};
@@ -19,8 +20,15 @@ pub(crate) struct Config {
     pub(crate) domain: String,
     pub(crate) hosts: HostPattern,
     pub(crate) timeout: Duration,
+    /// How long requests to stopped workspaces are held.
+    pub(crate) hold_for: Duration,
+    /// How many are held for one workspace.
+    pub(crate) hold_requests: usize,
     pub(crate) ide: Ide,
     pub(crate) network: Network,
+    pub(crate) limits: Limits,
+    /// How long connections may go on at the end.
+    pub(crate) drain: Duration,
     pub(crate) state_dir: PathBuf,
     pub(crate) output: Format,
 }
@@ -63,7 +71,7 @@ impl TryFrom<UpArgs> for Config {
             .as_deref()
             .map(|text| {
                 Ok(First {
-                    location: repository::location(text)?,
+                    location: repository::location(text, args.checkout.branch.as_deref())?,
                     checkout: args.checkout.clone(),
                 })
             })
@@ -75,12 +83,24 @@ impl TryFrom<UpArgs> for Config {
             domain: args.domain.to_ascii_lowercase(),
             hosts,
             timeout: args.timeout,
+            hold_for: args.hold_for,
+            hold_requests: usize::try_from(args.hold_requests).unwrap_or(usize::MAX),
             ide: ide(&args.ide)?,
             network: args.network,
+            limits: limits(&args.limits),
+            drain: args.drain,
             state_dir: state_dir::locate(args.state.state_dir.as_deref())?,
             output: args.output.output,
         })
     }
+}
+
+fn limits(settings: &[Setting]) -> Limits {
+    let mut limits = Limits::new();
+    for setting in settings {
+        setting.apply(&mut limits);
+    }
+    limits
 }
 
 fn ide(text: &str) -> Result<Ide, Failure> {

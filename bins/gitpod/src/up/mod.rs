@@ -1,37 +1,40 @@
 //! `gitpod up`: the whole system in this process.
 
-mod activity;
 mod config;
 mod content;
+mod end;
 mod event;
 mod link_key;
+mod listen;
 mod network;
 mod page;
-mod serve;
 mod shares;
 mod source;
 mod ssh;
+mod wake;
 mod wire;
 
-use futures_util::future;
-use tokio::signal::unix::{SignalKind, signal};
+use support::limits::Limit;
+use support::ops::{Metrics, Operations};
+use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::config::Config;
+use self::end::End;
 use self::event::Addresses;
 use self::ssh::Ssh;
 use self::wire::System;
 use crate::exit::Failure;
 use crate::print;
-use crate::state_dir::HeldStateDir;
+use crate::state_dir::{HeldStateDir, METRICS};
 use crate::workspaces::{Definition, Workspaces};
 
 /// Runs until SIGINT or SIGTERM, then stops all workspaces.
 pub(crate) async fn up(config: Config) -> Result<(), Failure> {
-    serve::raise_descriptor_limit();
+    support::serve::raise_descriptor_limit();
     // Everything that can be refused is refused before anything is made.
     Ssh::check(&config.state_dir)?;
-    let listener = serve::bind(config.listen).await?;
+    let listener = listen::bind(config.listen).await?;
     let ssh = ssh::bind(config.ssh_listen).await?;
     let held = HeldStateDir::hold(config.state_dir.clone())?;
     let ssh = Ssh::open(held.path(), ssh)?;
@@ -41,8 +44,9 @@ pub(crate) async fn up(config: Config) -> Result<(), Failure> {
             .map_err(|why| Failure::failed("cannot tell the address").because(&why))?,
         ssh: ssh.address(),
     };
+    measure(&config, &held)?;
     let system = System::open(&config, &held, addresses.http, ssh).await?;
-    let end = ended()?;
+    let end = End::of_signals(config.drain)?;
 
     let workspaces = system.workspaces.clone();
     let events = workspaces.watch();
@@ -69,14 +73,16 @@ async fn make_first(workspaces: Workspaces, first: config::First) {
     }
 }
 
-/// Done once the end is asked for.
-fn ended() -> Result<impl Future<Output = ()> + Send, Failure> {
-    let cannot = |why: std::io::Error| Failure::failed("cannot listen to signals").because(&why);
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
-    Ok(async move {
-        let interrupt = std::pin::pin!(interrupt.recv());
-        let terminate = std::pin::pin!(terminate.recv());
-        future::select(interrupt, terminate).await;
-    })
+/// Begins to measure, and shows it to whoever may use the state directory.
+fn measure(config: &Config, held: &HeldStateDir) -> Result<(), Failure> {
+    let cannot = || Failure::failed("cannot show what is measured");
+    let metrics = Metrics::start().map_err(|why| cannot().why(format!("{why:#}")))?;
+    config.limits.show(Limit::ALL);
+    let socket = held
+        .listen(METRICS)
+        .and_then(UnixListener::from_std)
+        .map_err(|why| cannot().because(&why))?;
+    // Until the process ends.
+    Operations::metrics(metrics).serve_at(socket.into(), &CancellationToken::new());
+    Ok(())
 }

@@ -8,38 +8,42 @@ use std::time::Duration;
 use gitpod_bridge::{Bridge, MemoryPublisher, Origin, Relay, RelaySettings, SqliteStore};
 use gitpod_lifecycle::grpc::WorkspaceManagerService;
 use gitpod_lifecycle::process::{
-    FileRecords, GitContent, IdeChoice, Layout, Limits, LocalConnector, NetworkChoice,
+    CloneLimits, FileRecords, GitContent, IdeChoice, Layout, Limits, LocalConnector, NetworkChoice,
     ProcessCluster, ProcessSettings,
 };
-use gitpod_lifecycle::{Adapters, Clock, Manager, Records, Settings, Timeouts, UrlTemplate};
+use gitpod_lifecycle::{
+    Adapters, Clock, Manager, ManagerActivity, Records, Settings, Timeouts, UrlTemplate,
+};
 use gitpod_routing::{
-    AccessPolicy, BuiltInPages, Links, MemoryProvider, PublicUrl, RustlsClient, Scheme,
-    WorkspaceProxy,
+    AccessPolicy, BuiltInPages, CookieNames, ForwardOptions, Links, MemoryProvider, PublicUrl,
+    RustlsClient, Scheme, WorkspaceProxy,
 };
 use gitpod_sshgw::Gateway;
+use support::limits::Limit;
+use support::serve::{Ending, Server as HttpServer};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use super::activity::ReportedActivity;
 use super::config::{Config, Ide};
 use super::content::DescribedContent;
+use super::end::End;
 use super::link_key;
 use super::network;
-use super::page::{Front, Page};
-use super::serve;
+use super::page::{self, Front, Page};
 use super::shares::FileShares;
 use super::source::ManagerSource;
 use super::ssh::Ssh;
+use super::wake;
 use crate::cli::Network;
 use crate::exit::Failure;
 use crate::local::access_server::AccessServer;
 use crate::local::page_server::PageServer;
 use crate::local::workspaces_server::WorkspacesServer;
 use crate::ssh::local::ssh_server::SshServer;
-use crate::state_dir::{DATABASE, HeldStateDir};
+use crate::state_dir::{DATABASE, HeldStateDir, SOCKET};
 use crate::workspaces::{self, CLUSTER, Workspaces};
 
 /// Everything that runs, put together.
@@ -52,6 +56,7 @@ pub(super) struct System {
     socket: UnixListener,
     ssh: Ssh,
     gateway: Gateway,
+    http: HttpServer,
     /// Bridge and relay, which end last and in this order: one has to see every stop, the
     /// other what that has written.
     accounting: Vec<(CancellationToken, JoinHandle<()>)>,
@@ -90,16 +95,22 @@ impl System {
         let tls = RustlsClient::new(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .map_err(|why| Failure::failed("cannot speak TLS").because(&why))?;
         let tls = Arc::new(tls);
-        let activity = Arc::new(ReportedActivity::new(manager.clone()));
-        let gateway = ssh.gateway(routes.clone(), layout, activity.clone());
+        let wakes = wake::wakes(config, workspaces.clone(), routes.clone());
+        let activity = Arc::new(ManagerActivity::new(manager.clone()));
+        let gateway = ssh.gateway(routes.clone(), layout, activity.clone(), config.drain);
+        let gateway = gateway.with_wakes(wakes.clone());
         // Pages of one workspace may not open WebSockets of another one's ports.
-        let policy = AccessPolicy::new(config.hosts.clone(), &config.domain);
+        let policy = AccessPolicy::new(config.hosts.clone(), &config.domain)
+            // Nor do they get to see who is signed in to the page, whoever sends it there.
+            .with_cookies(CookieNames::new(&config.domain).with_prefix(page::COOKIE));
         let proxy = WorkspaceProxy::new(config.hosts.clone(), Arc::new(routes))
             .with_policy(policy.with_origin_check_on_ports())
             // A browser signs in by a link, its owner's or that of a share.
             .with_links(links)
             // The owner of a stopped workspace is led to where she can start it.
             .with_pages(Arc::new(pages))
+            // Who comes to a stopped workspace has it started, and is held until it answers.
+            .with_wakes(wakes)
             // Only processes of the workspace itself are reached.
             .with_connector(Arc::new(connector))
             // Who is used is not stopped.
@@ -107,10 +118,11 @@ impl System {
             // What programs in a workspace are told of how they are reached.
             .with_forward(|forward| forward.with_public_address(Scheme::Http, address.port()))
             // Ports that `.gitpod.yml` says speak HTTPS.
-            .with_forward(|forward| forward.with_tls(tls));
+            .with_forward(|forward| forward.with_tls(tls))
+            .with_forward(|forward| within(&config.limits, forward));
 
         let socket = held
-            .listen()
+            .listen(SOCKET)
             .and_then(UnixListener::from_std)
             .map_err(|why| Failure::failed("cannot listen to commands").because(&why))?;
         let mut system = Self {
@@ -122,12 +134,15 @@ impl System {
             socket,
             ssh,
             gateway,
+            http: HttpServer::with_limits(&config.limits).with_drain(config.drain),
             accounting: Vec::new(),
         };
         system.account();
         // Not before everybody listens who must hear of it.
         let begun = system.manager.begin().await;
         begun.map_err(|why| Failure::failed("cannot go on with workspaces").because(&why))?;
+        // Who comes at once finds them.
+        system.workspaces.tell_routes().await;
         let workspaces = system.workspaces.clone();
         system.ssh.keep_config(workspaces, held.path());
         Ok(system)
@@ -155,14 +170,11 @@ impl System {
             progress,
         ));
         tokio::spawn(workspaces::announce(workspaces.clone(), announcements));
+        tokio::spawn(workspaces::follow_ports(workspaces.clone()));
     }
 
-    /// Serves until `end`, then stops all workspaces and writes that down.
-    pub(super) async fn run(
-        self,
-        listener: TcpListener,
-        end: impl Future<Output = ()>,
-    ) -> Result<(), Failure> {
+    /// Serves until the end is asked for, then stops all workspaces and writes that down.
+    pub(super) async fn run(self, listener: TcpListener, end: End) -> Result<(), Failure> {
         let no_commands = CancellationToken::new();
         let commands = Server::builder()
             .add_service(WorkspacesServer::new(self.workspaces.clone()))
@@ -181,14 +193,21 @@ impl System {
         let page = self.page;
         let no_logins = CancellationToken::new();
         let ssh = tokio::spawn(self.ssh.serve(self.gateway, no_logins.clone()));
-        let end = async move {
-            end.await;
+        let ending = async {
+            end.asked().await;
             page.close();
             no_logins.cancel();
+            Ending::Stop
         };
-        serve::serve(listener, front, end).await;
-        // Fails only if it has panicked, which its task has said.
-        let _ = ssh.await;
+        let served = async {
+            self.http.serve_until(listener.into(), front, ending).await;
+            // Fails only if it has panicked, which its task has said.
+            let _ = ssh.await;
+        };
+        tokio::select! {
+            () = served => {}
+            () = end.asked_again() => {}
+        }
 
         let stopped = self.workspaces.stop_all().await;
         no_commands.cancel();
@@ -202,6 +221,14 @@ impl System {
         self.store.close().await;
         stopped.map_err(|why| Failure::failed("not all workspaces were stopped").because(&why))
     }
+}
+
+/// What requests may take of us.
+fn within(limits: &support::limits::Limits, forward: ForwardOptions) -> ForwardOptions {
+    forward
+        .with_body_idle_timeout(limits.time(Limit::BodyIdle))
+        .with_connect_timeout(limits.time(Limit::ConnectTime))
+        .with_max_upgrades(limits.count(Limit::UpgradesPerWorkspace))
 }
 
 /// What lets browsers in, also after a restart.
@@ -261,7 +288,10 @@ async fn open_manager(
     cluster: ProcessCluster,
     urls: &Urls,
 ) -> Result<Manager, Failure> {
-    let clones = GitContent::new(layout.clone());
+    let mut limits = CloneLimits::default();
+    limits.bytes = u64::try_from(config.limits.count(Limit::CloneBytes)).unwrap_or(u64::MAX);
+    limits.time = config.limits.time(Limit::CloneTime);
+    let clones = GitContent::new(layout.clone()).with_limits(limits);
     let tidied = clones.remove_unfinished().await;
     tidied.map_err(|why| Failure::failed("cannot remove unfinished clones").because(&why))?;
     let content = DescribedContent {

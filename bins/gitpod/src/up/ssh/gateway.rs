@@ -18,6 +18,7 @@ pub(super) fn gateway(
     workspaces: MemoryProvider,
     layout: Layout,
     activity: Arc<dyn ActivitySink>,
+    drain: Duration,
 ) -> Gateway {
     let provider = KeyedProvider {
         workspaces,
@@ -33,16 +34,16 @@ pub(super) fn gateway(
         Arc::new(upstream),
     )
     .with_host_keys(keys.host.iter().cloned())
-    .with_limits(limits())
+    .with_limits(limits(drain))
     .with_activity(activity)
     .with_start_command("gitpod start")
 }
 
-fn limits() -> SshLimits {
+fn limits(drain: Duration) -> SshLimits {
     let mut limits = SshLimits::default();
     // `gitpod up --timeout` may be seconds.
     limits.activity = Duration::from_secs(1);
     // As long as requests have; then workspaces stop, and sessions with them.
-    limits.drain = Duration::from_secs(2);
+    limits.drain = drain;
     limits
 }

@@ -15,6 +15,7 @@ mod upstream;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gitpod_lifecycle::process::{Layout, ProcessSettings};
 use gitpod_routing::{ActivitySink, MemoryProvider};
@@ -80,8 +81,9 @@ impl Ssh {
         workspaces: MemoryProvider,
         layout: Layout,
         activity: Arc<dyn ActivitySink>,
+        drain: Duration,
     ) -> Gateway {
-        gateway::gateway(&self.keys, workspaces, layout, activity)
+        gateway::gateway(&self.keys, workspaces, layout, activity, drain)
     }
 
     /// Serves clients until `stop`, and tells those that are there then.

@@ -1,0 +1,16 @@
+//! Where HTTP comes in.
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+
+use crate::exit::Failure;
+
+/// Takes the address, or says how to get one.
+pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|why| {
+        Failure::failed(format!("cannot listen on {address}"))
+            .because(&why)
+            .fix("stop the program that holds it, or choose another address with --listen; port 0 takes a free one")
+    })
+}
