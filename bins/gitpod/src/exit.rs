@@ -64,6 +64,10 @@ impl Failure {
         self
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// Without the remedy, in one line.
     pub(crate) fn what_and_why(&self) -> String {
         match &self.why {
@@ -78,12 +82,18 @@ impl Failure {
     }
 
     pub(crate) fn code(&self) -> ExitCode {
-        ExitCode::from(match self.kind {
-            Kind::Failed => 1,
-            Kind::Usage => 2,
-            Kind::NoSuchWorkspace => 3,
-            Kind::TimedOut => 4,
-            Kind::NotRunning => 5,
+        self.kind.code()
+    }
+}
+
+impl Kind {
+    pub(crate) fn code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NoSuchWorkspace => 3,
+            Self::TimedOut => 4,
+            Self::NotRunning => 5,
         })
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use anstream::StripStream;
+use anstream::adapter::strip_str;
 use serde::Serialize;
 
 use crate::cli::Format;
@@ -68,7 +69,27 @@ pub(crate) fn while_read(
 
 /// Writes a line for people on standard error. Failing to is no reason to stop.
 pub(crate) fn note(line: &str) {
-    let _ = writeln!(StripStream::new(io::stderr()), "{line}");
+    let _ = writeln!(io::stderr(), "{}", shown(line));
+}
+
+/// `text` as people may see it: without sequences that command a terminal, and with other
+/// control characters spelt out. Lines and tabs stay.
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let text = strip_str(text).to_string().replace("\r\n", "\n");
+    for letter in text.chars() {
+        match letter {
+            '\n' | '\t' => shown.push(letter),
+            letter if letter.is_control() => shown.extend(letter.escape_default()),
+            letter => shown.push(letter),
+        }
+    }
+    shown
+}
+
+/// [`shown`], in one line.
+pub(crate) fn shown_in_line(text: &str) -> String {
+    shown(text).replace(['\n', '\t'], " ")
 }
 
 /// After so long without a word a user wonders.
@@ -130,12 +151,28 @@ impl Progress {
         match progress.percent {
             Some(percent) if self.rewrite => {
                 let end = if percent == 100 { "\n" } else { "\r" };
-                let line = format!("  {}: {percent}%{end}", progress.step);
+                let line = format!("  {}: {percent}%{end}", shown_in_line(&progress.step));
                 let _ = io::stderr().write_all(line.as_bytes());
             }
             _ if self.step != progress.step => note(&format!("  {}", progress.step)),
             _ => {}
         }
         self.step.clone_from(&progress.step);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_say_commands_no_terminal_and_holds_no_raw_control_character() {
+        let text = "a\x1b]0;title\x07b\0c\rd\u{9b}e\x7f\tf\ng";
+        let shown = shown(text);
+        let wild = |c: char| c.is_control() && c != '\n' && c != '\t';
+        assert!(!shown.contains(wild), "{shown:?}");
+        assert!(shown.ends_with("\tf\ng"), "{shown:?}");
+        assert!(shown.contains("\\u{0}c\\rd"), "{shown:?}");
+        assert!(!shown_in_line(text).contains(char::is_control));
     }
 }

@@ -2,15 +2,38 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::exit::Failure;
+use gitpod_lifecycle::GitSource;
+use gitpod_lifecycle::process::GitContent;
 
-/// Turns what was typed into a URL or an absolute path.
+use crate::exit::{Failure, Kind};
+
+/// Turns what was typed into a URL or an absolute path that can be cloned, at `branch` if
+/// one is named.
 ///
-/// A path is checked here, where relative paths mean what their writer meant.
-pub(crate) fn location(text: &str) -> Result<String, Failure> {
-    if is_url(text) {
-        return Ok(text.to_owned());
-    }
+/// A path is looked at here, where relative paths mean what their writer meant.
+pub(crate) fn location(text: &str, branch: Option<&str>) -> Result<String, Failure> {
+    let location = match is_url(text) || text.starts_with('-') || text.contains(char::is_control) {
+        true => text.to_owned(),
+        false => path(text)?,
+    };
+    check(&location, branch)?;
+    Ok(location)
+}
+
+/// Whether git may be given `location` and `branch`. Whatever the way that they came by,
+/// this is asked before a workspace is made of them.
+pub(crate) fn check(location: &str, branch: Option<&str>) -> Result<(), Failure> {
+    let mut source = GitSource::new(location);
+    source.branch = branch.map(str::to_owned);
+    GitContent::check(&source).map_err(|why| {
+        // Without what it may hold of credentials.
+        let shown = source.remote_for_people();
+        let what = format!("cannot make a workspace of `{}`", shown.escape_debug());
+        Failure::new(Kind::Usage, what).because(&why).fix(FIX)
+    })
+}
+
+fn path(text: &str) -> Result<String, Failure> {
     let path = std::path::absolute(Path::new(text))
         .and_then(|path| path.canonicalize())
         .map_err(|why| no_repository(text).because(&why))?;
@@ -37,9 +60,10 @@ fn holds_repository(path: &Path) -> bool {
 }
 
 fn no_repository(text: &str) -> Failure {
-    Failure::failed(format!("cannot make a workspace of {text:?}"))
-        .fix("name a git repository: a URL such as https://example.com/repo.git, or the path of its top directory")
+    Failure::failed(format!("cannot make a workspace of {text:?}")).fix(FIX)
 }
+
+const FIX: &str = "name a git repository: a URL such as https://example.com/repo.git, or the path of its top directory";
 
 #[cfg(test)]
 mod tests {
@@ -52,17 +76,37 @@ mod tests {
             "git@example.com:x.git",
             "file:///srv/x",
         ] {
-            assert_eq!(location(url).ok().as_deref(), Some(url));
+            assert_eq!(location(url, None).ok().as_deref(), Some(url));
         }
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join(".git")).unwrap();
-        let found = location(dir.path().to_str().unwrap()).unwrap();
+        let found = location(dir.path().to_str().unwrap(), None).unwrap();
         assert!(Path::new(&found).is_absolute());
     }
 
     #[test]
     fn missing_repository_says_what_to_do() {
-        let text = location("./no/such/place").unwrap_err().to_string();
+        let text = location("./no/such/place", None).unwrap_err().to_string();
         assert!(text.contains("fix: name a git repository"), "{text}");
+    }
+
+    #[test]
+    fn what_git_would_take_for_something_else_is_a_usage_error() {
+        for (text, branch) in [
+            ("file:///\0x", None),
+            ("--upload-pack=touch /tmp/x", None),
+            ("--upload-pack=touch://x", None),
+            ("ssh://-oProxyCommand=true/x", None),
+            ("ftp://example.com/x", None),
+            ("https://me:s3cret@/x", None),
+            ("/a\nb", None),
+            ("https://example.com/x", Some("--orphan")),
+        ] {
+            let refused = location(text, branch).unwrap_err();
+            let told = refused.to_string();
+            assert_eq!(refused.kind(), Kind::Usage, "{told}");
+            assert!(!told.contains(['\0', '\u{1}']), "{told:?}");
+            assert!(!told.contains("s3cret"), "{told}");
+        }
     }
 }

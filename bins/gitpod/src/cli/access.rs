@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
+use gitpod_routing::Visibility;
+use serde::{Deserialize, Serialize};
 
 use super::{Output, StateDir, positive};
+use crate::port;
 
 #[derive(Args, Debug)]
 pub(crate) struct OpenArgs {
     /// Which workspace; without one: the page of all workspaces.
     pub(crate) id: Option<String>,
     /// Lead to this port instead of the editor.
-    #[arg(long, value_name = "PORT", requires = "id", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", requires = "id", value_parser = port::read)]
     pub(crate) port: Option<u16>,
     /// Only print the link.
     #[arg(long)]
@@ -30,7 +33,8 @@ pub(crate) struct OpenArgs {
 pub(crate) struct PortsArgs {
     /// Which workspace.
     pub(crate) id: String,
-    /// Open a port to everybody, or to its owner alone. May be given more than once.
+    /// Open a port to everybody, or to its owner alone; kept with the workspace. May be
+    /// given more than once.
     #[arg(long, value_name = "PORT=private|public")]
     pub(crate) set: Vec<SetPort>,
     #[command(flatten)]
@@ -46,7 +50,8 @@ pub(crate) struct SetPort {
     pub(crate) visibility: PortVisibility,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum PortVisibility {
     /// For its owner, and those a share lets in.
     Private,
@@ -61,14 +66,19 @@ impl FromStr for SetPort {
         let (port, visibility) = text
             .split_once('=')
             .ok_or_else(|| "write it like 3000=public".to_owned())?;
-        let port = port
-            .parse()
-            .ok()
-            .filter(|port| *port > 0)
-            .ok_or_else(|| format!("{port:?} is no port from 1 to 65535"))?;
+        let port = port::read(port)?;
         let visibility = PortVisibility::from_str(visibility, true)
             .map_err(|_| format!("{visibility:?} is neither `private` nor `public`"))?;
         Ok(Self { port, visibility })
+    }
+}
+
+impl From<PortVisibility> for Visibility {
+    fn from(visibility: PortVisibility) -> Self {
+        match visibility {
+            PortVisibility::Private => Self::Private,
+            PortVisibility::Public => Self::Public,
+        }
     }
 }
 
@@ -86,7 +96,7 @@ pub(crate) struct ShareArgs {
     /// Which workspace.
     pub(crate) id: String,
     /// Share this port alone, instead of the editor and all ports.
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", value_parser = port::read)]
     pub(crate) port: Option<u16>,
     /// How long the link works: `2h`, `30m`; a year at most.
     #[arg(long = "for", value_name = "DURATION", default_value = "2h", value_parser = positive)]
@@ -114,13 +124,47 @@ pub(crate) struct UnshareArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct TimeoutArgs {
-    /// Which workspace. It has to run.
+    /// Which workspace. It need not run.
     pub(crate) id: String,
-    /// Stop it when nobody has used it for so long: `30m`, `2h`.
+    /// Stop it when nobody has used it for so long: `30m`, `2h`; kept with the workspace.
     #[arg(value_parser = positive)]
     pub(crate) duration: Duration,
     #[command(flatten)]
     pub(crate) state: StateDir,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct WakeArgs {
+    /// Which workspace. It need not run.
+    pub(crate) id: String,
+    /// Who has it started by coming to it while it is stopped.
+    #[arg(value_enum)]
+    pub(crate) policy: Wake,
+    #[command(flatten)]
+    pub(crate) state: StateDir,
+}
+
+/// Who has a stopped workspace started by coming to it.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Wake {
+    /// Its owner.
+    #[default]
+    Owner,
+    /// Everybody who may use what she asks for: a public port, a share.
+    Anyone,
+    /// Nobody: `gitpod start` does.
+    Never,
+}
+
+impl fmt::Display for Wake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Owner => "owner",
+            Self::Anyone => "anyone",
+            Self::Never => "never",
+        })
+    }
 }
 
 #[derive(Args, Debug)]
@@ -172,7 +216,15 @@ mod tests {
             visibility: PortVisibility::Public,
         };
         assert_eq!("3000=public".parse(), Ok(set));
-        for text in ["3000", "0=public", "70000=public", "3000=open", "=", ""] {
+        for text in [
+            "3000",
+            "0=public",
+            "70000=public",
+            "+80=public",
+            "3000=open",
+            "=",
+            "",
+        ] {
             assert!(text.parse::<SetPort>().is_err(), "{text}");
         }
     }

@@ -50,7 +50,8 @@ pub(crate) struct SshArgs {
     /// A terminal also for a command.
     #[arg(short, long)]
     pub(crate) tty: bool,
-    /// Run this instead of a shell.
+    /// Run this instead of a shell. Its words are joined with blanks, and read by the
+    /// workspace's shell: quote twice what it shall not take apart.
     #[arg(last = true)]
     pub(crate) command: Vec<OsString>,
     #[command(flatten)]

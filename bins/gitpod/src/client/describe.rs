@@ -33,7 +33,7 @@ fn write_text(out: &mut dyn Write, answer: &DescribeResponse) -> io::Result<()> 
         if value.is_empty() {
             Ok(())
         } else {
-            writeln!(out, "{name:<15}{value}")
+            writeln!(out, "{name:<15}{}", print::shown_in_line(value))
         }
     };
     line("id", &workspace.id)?;
@@ -45,6 +45,8 @@ fn write_text(out: &mut dyn Write, answer: &DescribeResponse) -> io::Result<()> 
     line("alive because", &answer.alive_because)?;
     line("stops at", &answer.stops_at)?;
     line("last activity", &answer.last_activity)?;
+    line("timeout", &answer.timeout)?;
+    line("woken by", &workspace.wake)?;
     line("repository", &content.repository)?;
     line("branch", &content.branch)?;
     line("files", &content.path)?;

@@ -169,6 +169,7 @@ fn print_one(output: Format, kind: Kind) -> Result<(), Failure> {
                 print::config(&workspace);
             }
             let line = format!("{}  {}  {shown}", workspace.id, workspace.phase);
+            let line = print::shown(&line);
             print::to_stdout(|out| writeln!(out, "{}", line.trim_end()))
         }
         (Format::Text, Kind::Progress(_)) => Ok(()),

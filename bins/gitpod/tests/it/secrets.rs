@@ -19,7 +19,8 @@ fn owner_token_never_reaches_the_workspace_logs_arguments_or_error_pages() {
         "_ws_localhost_ws_{}_owner_",
         workspace.0["instance_id"].as_str().unwrap()
     );
-    let cookie = format!("mine=1; {cookie_name}={token}; other=2");
+    let page = "gitpod_page_8080=0123456789abcdef";
+    let cookie = format!("mine=1; {cookie_name}={token}; {page}; other=2");
 
     up.request_until(&workspace, port, |answer| answer.status() == 200);
     // `/headers` answers with the head that the program received.
@@ -28,6 +29,8 @@ fn owner_token_never_reaches_the_workspace_logs_arguments_or_error_pages() {
     assert_eq!((by_header.status(), by_cookie.status()), (200, 200));
     assert!(by_cookie.body().contains("mine=1"), "{}", by_cookie.0);
     assert!(by_cookie.body().contains("other=2"), "{}", by_cookie.0);
+    // Whoever sends it here: who is signed in to the page is no workspace's business.
+    assert!(!by_cookie.0.contains("gitpod_page_"), "{}", by_cookie.0);
     let refused = up.owner_request(&workspace, free_port(), "/");
 
     for answer in [&by_header, &by_cookie, &refused] {
