@@ -25,7 +25,7 @@ import tempfile
 
 sys.dont_write_bytecode = True  # not beside the programs
 
-from browser import ENTER, ESCAPE, SPACE, Failure, chromedriver, describe
+from browser import ENTER, ESCAPE, SPACE, Failure, chromedriver, describe, press
 from page_person import Keys, Person
 
 # --- by clicking -----------------------------------------------------------------------------------
@@ -96,8 +96,7 @@ def live(person, somebody_else):
     person.click("Stop")
     person.sees("it stops", "article header .badge", "Stopped")
     person.accessible("stopped")
-    person.click("Start again")
-    person.sees("it runs again", "article header .badge", "Running")
+    start_from_its_address(person, home, name)
     person.sees("the port is back", ".port", "Listening")
 
     person.click("Delete")
@@ -110,6 +109,28 @@ def live(person, somebody_else):
     person.sees("it is gone", "#empty", "No workspaces yet")
     person.click("Sign out")
     person.sees("signed out", "main", "gitpod open")
+
+
+def start_from_its_address(person, home, name):
+    """Who comes to a stopped workspace is led to the button that starts it, and from there back."""
+    browser = person.browser
+    [workspace] = person.gitpod("list")
+    person.click("Details")
+    browser.run("const choice = document.querySelector('article select[id^=wake]');"
+                "choice.value = 'never'; choice.dispatchEvent(new Event('change'))")
+    browser.until("it is not woken by who comes", lambda: person.gitpod("list")[0]["wake"] == "never")
+    browser.visit(workspace["url"])
+    person.sees("it is said that it is stopped", "h1", "stopped")
+    person.accessible("page of a stopped workspace")
+    person.click("Start the workspace")
+    person.sees("that leads to the page", "article header .badge", "Stopped")
+    browser.until("the focus is on the button", lambda: browser.run(
+        "return document.activeElement.getAttribute('aria-label')") == f"Start again {name}")
+    browser.keys(press(ENTER))
+    person.sees("it runs again", "article header .badge", "Running")
+    person.in_new_window(lambda: person.click(f"Open {name}"))
+    person.sees("the workspace opens, signed in", "h1", name)
+    person.close_window(home)
 
 
 def visit_share(person, stranger, link, port, name):

@@ -14,7 +14,7 @@ async function ask(method, path, body) {
   try {
     answer = await fetch(path, {
       method,
-      headers: method === 'GET' ? {} : { 'Content-Type': 'application/json' },
+      headers: { Accept: 'application/json', ...(method === 'GET' ? {} : { 'Content-Type': 'application/json' }) },
       body: method === 'GET' ? undefined : JSON.stringify(body ?? {}),
     });
   } catch {
@@ -37,6 +37,7 @@ export const api = {
   remove: (id) => ask('POST', `${of(id)}/delete`),
   setPort: (id, port, visibility) => ask('POST', `${of(id)}/ports`, { port, visibility }),
   setTimeout: (id, timeout) => ask('POST', `${of(id)}/timeout`, { timeout }),
+  setWake: (id, wake) => ask('POST', `${of(id)}/wake`, { wake }),
   share: (id, port, lasts) => ask('POST', `${of(id)}/shares`, { port, for: lasts }),
   unshare: (id, share) => ask('POST', `${of(id)}/shares/${encodeURIComponent(share)}/revoke`),
   signOut: () => ask('POST', '/api/sign-out'),

@@ -55,6 +55,9 @@ export function makeCard(workspace) {
   view.sshText = element('code', { tabindex: 0 });
   view.ssh = element('p', { class: 'ssh', hidden: true }, view.sshText, button('Copy', 'plain small', (event) => copy(view.sshText.textContent, event.currentTarget)));
   view.facts = element('dl');
+  view.timeout = choice(view, 'Stop when nobody has used it for', 'timeout', TIMEOUTS, (value) => api.setTimeout(id, value));
+  view.wake = choice(view, 'When it is stopped, who starts it by coming to it', 'wake', WAKES, (value) => api.setWake(id, value));
+  view.settings = element('div', { class: 'line' }, view.timeout.field, view.wake.field);
   for (const named of [view.start, view.stop, view.share, view.remove, view.logsButton]) set(named, 'aria-label', `${named.textContent} ${id}`);
   set(view.logsButton, 'aria-controls', view.logs.root.id);
   view.root = element('article', { class: 'card', 'aria-labelledby': `name-${id}`, 'data-id': id },
@@ -65,7 +68,7 @@ export function makeCard(workspace) {
         view.life, view.ends, view.progress, view.failure, view.error,
         element('div', { class: 'actions' }, view.open, view.start, view.logsButton, view.share, view.stop, view.remove),
         view.portsBox, view.sharesBox, view.ssh, view.config,
-        element('details', { class: 'more' }, element('summary', {}, 'Details', element('span', { class: 'hidden' }, ` of ${id}`)), timeoutForm(view), view.facts)),
+        element('details', { class: 'more' }, element('summary', {}, 'Details', element('span', { class: 'hidden' }, ` of ${id}`)), view.settings, view.facts)),
       view.logs.root));
   return view;
 }
@@ -75,17 +78,31 @@ export function openLogs(view, open) {
   set(view.logsButton, 'aria-expanded', String(open));
 }
 
-function timeoutForm(view) {
-  const choice = element('select', { id: `timeout-${view.id}`, onchange: async () => {
+const TIMEOUTS = [['15m', '15 minutes'], ['30m', '30 minutes'], ['2h', '2 hours'], ['8h', '8 hours'], ['24h', 'a day']];
+const WAKES = [['owner', 'You'], ['anyone', 'Whoever may use it: guests, too'], ['never', 'Nobody: only the button here']];
+
+// A choice that is kept as soon as it is made. What holds is shown, also if it was set elsewhere.
+function choice(view, label, name, options, keep) {
+  const made = element('select', { id: `${name}-${view.id}`, onchange: async () => {
     try {
-      await api.setTimeout(view.id, choice.value);
-      announce('The new limit holds');
-    } catch (why) { view.fail(why); }
-    choice.value = '';
-  } }, ...[['', 'Leave as it is'], ['15m', '15 minutes'], ['30m', '30 minutes'], ['2h', '2 hours'], ['8h', '8 hours'], ['24h', 'a day']]
-    .map(([value, text]) => element('option', { value }, text)));
-  view.timeout = element('p', { class: 'field' }, element('label', { for: choice.id }, 'Stop when nobody has used it for'), choice);
-  return view.timeout;
+      await keep(made.value);
+      announce('Kept');
+    } catch (why) {
+      view.fail(why);
+      made.value = made.holds;
+    }
+  } }, ...options.map(([value, text]) => element('option', { value }, text)));
+  made.field = element('p', { class: 'field' }, element('label', { for: made.id }, label), made);
+  return made;
+}
+
+function showChoice(made, value) {
+  if (made.holds === value || !value) return;
+  made.holds = value;
+  if (!Array.from(made.options).some((option) => option.value === value)) {
+    made.append(element('option', { value }, value));
+  }
+  made.value = value;
 }
 
 function showError(view, why) {
@@ -123,7 +140,8 @@ export function updateCard(view, workspace) {
   const ssh = workspace.ssh?.command ?? (typeof workspace.ssh === 'string' ? workspace.ssh : '');
   say(view.sshText, ssh);
   show(view.ssh, running && ssh !== '');
-  show(view.timeout, live);
+  showChoice(view.timeout, workspace.timeout);
+  showChoice(view.wake, workspace.wake);
   view.logs.describe(workspace.tasks);
   showFacts(view, workspace);
 }
@@ -137,6 +155,12 @@ function showRepository(view, workspace) {
     : element('span', {}, workspace.repository));
 }
 
+const STOPPED = {
+  owner: 'It does not run, and starts when you come to it. Its files are kept.',
+  anyone: 'It does not run, and starts when somebody comes who may use it. Its files are kept.',
+  never: 'It does not run. Its files are kept.',
+};
+
 // Called every second as well: times pass without news.
 export function showLife(view) {
   const workspace = view.workspace;
@@ -146,7 +170,7 @@ export function showLife(view) {
   const why = workspace.phase === 'running' && used !== null && workspace.alive_because.startsWith('it was last used')
     ? `it was used ${used < 5 ? 'just now' : `${duration(used)} ago`}`
     : workspace.alive_because;
-  say(view.life, why ? `Alive because ${why}.` : workspace.phase === 'stopped' ? 'It does not run. Its files are kept.' : '');
+  say(view.life, why ? `Alive because ${why}.` : workspace.phase === 'stopped' ? STOPPED[workspace.wake] ?? STOPPED.never : '');
   show(view.life, view.life.textContent !== '');
   say(view.ends, workspace.phase === 'running' ? ends : '');
   show(view.ends, view.ends.textContent !== '');

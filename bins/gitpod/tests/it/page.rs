@@ -186,6 +186,12 @@ fn workspace_is_made_stopped_started_and_deleted_from_the_page() {
     };
 
     act("timeout", json!({"timeout": "2h"}));
+    act("wake", json!({"wake": "never"}));
+    let told = up.describe(id);
+    assert_eq!(
+        (&told["timeout"], &told["wake"]),
+        (&"2h".into(), &"never".into())
+    );
     act("ports", json!({"port": 4000, "visibility": "public"}));
     wait_until("the port is public", || {
         up.describe(id)["ports"][0]["visibility"] == "public"
@@ -209,6 +215,21 @@ fn what_is_wrong_in_a_form_is_told_with_a_fix() {
         (create, json!({"repository": "relative/path"}), 422),
         (create, json!({"repository": "/no/such/place"}), 422),
         (create, json!({"repository": "/", "timeout": "soon"}), 422),
+        (create, json!({"repository": "file:///\0x"}), 422),
+        (
+            create,
+            json!({"repository": "--upload-pack=touch://x"}),
+            422,
+        ),
+        (
+            create,
+            json!({"repository": "https://x.test/", "branch": "--orphan"}),
+            422,
+        ),
+        (create, json!({"repository": 7}), 422),
+        (create, json!({"repository": "/", "unknown": 1}), 422),
+        (create, json!([]), 422),
+        (unknown, json!(1), 404),
         (unknown, json!({}), 404),
         ("/api/workspaces/..%2f..%2fetc/stop", json!({}), 404),
     ] {
@@ -220,6 +241,7 @@ fn what_is_wrong_in_a_form_is_told_with_a_fix() {
             answer.0
         );
     }
+    assert_in_our_words(&owner);
     let relative = owner.post(create, &json!({"repository": "relative/path"}));
     assert!(
         relative.body().contains("begin with https:// or /"),
@@ -227,6 +249,80 @@ fn what_is_wrong_in_a_form_is_told_with_a_fix() {
         relative.0
     );
     assert_eq!(workspaces(&up), 0);
+}
+
+/// What is no form at all is refused as everything else is, without a library's own text.
+fn assert_in_our_words(owner: &Visitor<'_>) {
+    let origin = format!("http://{}", owner.host);
+    let json = [
+        ("Origin", origin.as_str()),
+        ("Sec-Fetch-Site", "same-origin"),
+        ("Content-Type", "application/json"),
+    ];
+    let long = format!("{{\"repository\":\"{}\"}}", "x".repeat(17_000));
+    let create = "/api/workspaces";
+    for (method, path, body, status) in [
+        ("POST", create, "", 400),
+        ("POST", create, "{", 400),
+        ("POST", create, "\u{feff}{}", 400),
+        ("POST", create, long.as_str(), 413),
+        ("POST", "/api/workspaces/%ff/stop", "{}", 404),
+        ("GET", "/api/workspaces/%ff/logs", "", 404),
+        ("GET", "/open/%ff", "", 404),
+        ("GET", "/open/pink-panda-ns35kd21/+80", "", 404),
+        ("GET", "/open/pink-panda-ns35kd21/%2b80", "", 404),
+        ("GET", "/open/pink-panda-ns35kd21/0080", "", 404),
+        ("GET", "/open/pink-panda-ns35kd21/70000", "", 404),
+        ("GET", "/static/%ff", "", 404),
+        ("GET", "/sign-in?once=%ff&once=a", "", 303),
+        ("PUT", create, "{}", 405),
+    ] {
+        let answer = owner.send(method, path, &json, body);
+        assert_eq!(answer.status(), status, "{method} {path}: {}", answer.0);
+        for words in ["deserialize", "Invalid URL", "Failed to", "EOF while"] {
+            assert!(!answer.0.contains(words), "{method} {path}: {}", answer.0);
+        }
+        let is_told = answer.body().contains("fix") || status == 303;
+        assert!(is_told, "{method} {path}: {}", answer.0);
+    }
+}
+
+#[test]
+fn refusals_of_the_page_are_a_page_or_json_or_text_as_their_reader_likes() {
+    let up = Up::new();
+    let (owner, stranger) = (Visitor::signed_in(&up), Visitor::stranger(&up));
+    let browser = ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+    let script = ("Accept", "application/json");
+    let terminal = ("Accept", "*/*");
+    for (visitor, path, status) in [
+        (&stranger, "/", 401),
+        (&stranger, "/sign-in?once=guess", 401),
+        (&owner, "/nowhere", 404),
+        (&owner, "/open/pink-panda-ns35kd21", 404),
+        (&owner, "/api/sign-out", 405),
+    ] {
+        for (accept, kind) in [(browser, "text/html"), (script, "application/problem+json")] {
+            let answer = visitor.get(path, &[accept]);
+            assert_eq!(answer.status(), status, "{path} {accept:?}");
+            let head = format!("content-type: {kind}");
+            assert!(answer.0.contains(&head), "{path} {accept:?}: {}", answer.0);
+            assert!(answer.0.contains("vary: accept"), "{path}: {}", answer.0);
+        }
+        let answer = visitor.get(path, &[terminal]);
+        let is_api = path.starts_with("/api/"); // programs ask there
+        let kind = if is_api {
+            "application/problem+json"
+        } else {
+            "text/plain"
+        };
+        assert!(answer.0.contains(kind), "{path}: {}", answer.0);
+    }
+    let allow = owner.get("/api/sign-out", &[script]);
+    assert!(
+        allow.0.to_lowercase().contains("allow: post"),
+        "{}",
+        allow.0
+    );
 }
 
 #[test]
@@ -250,35 +346,54 @@ fn progress_of_a_clone_is_told_as_it_comes() {
     let up = Up::new();
     let owner = Visitor::signed_in(&up);
     let repo = repository(&[("file", "text")]);
-    let told = std::thread::scope(|scope| {
-        // Begins before the clone does: what was before is not told again.
-        let told = scope.spawn(|| events_until(&owner, "\"step\":\"Receiving objects\""));
-        let form = json!({"repository": repo.path().to_str().unwrap()});
-        while !told.is_finished() {
-            assert_eq!(owner.post("/api/workspaces", &form).status(), 200);
-            std::thread::sleep(std::time::Duration::from_millis(500));
-        }
-        told.join().unwrap()
-    });
+    let mut events = Events::of(&owner);
+    // From then on nothing is missed.
+    events.read_until("event: workspaces");
+    let form = json!({"repository": repo.path().to_str().unwrap()});
+    assert_eq!(owner.post("/api/workspaces", &form).status(), 200);
+
+    let told = events.read_until("\"step\":\"Receiving objects\"");
+
     assert!(told.contains("event: progress"), "{told}");
-    assert!(told.contains("\"percent\":100"), "{told}");
+    events.read_until("\"percent\":100");
 }
 
 /// What the events say until `wanted` is among it.
 fn events_until(visitor: &Visitor<'_>, wanted: &str) -> String {
-    let mut stream = TcpStream::connect(visitor.up.address()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let cookie = visitor.cookie.as_deref().unwrap_or_default();
-    let host = &visitor.host;
-    let head = format!("GET /api/events HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n");
-    stream.write_all(head.as_bytes()).unwrap();
-    let (mut text, mut bytes) = (String::new(), [0; 4096]);
-    while !text.contains(wanted) {
-        let count = stream.read(&mut bytes).unwrap();
-        assert!(count > 0, "ended: {text}");
-        text.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    Events::of(visitor).read_until(wanted)
+}
+
+/// The page's events, as they come.
+struct Events {
+    stream: TcpStream,
+    text: String,
+}
+
+impl Events {
+    fn of(visitor: &Visitor<'_>) -> Self {
+        let mut stream = TcpStream::connect(visitor.up.address()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let cookie = visitor.cookie.as_deref().unwrap_or_default();
+        let host = &visitor.host;
+        let head = format!("GET /api/events HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        Self {
+            stream,
+            text: String::new(),
+        }
     }
-    text
+
+    /// All that was told, once `wanted` is among it.
+    fn read_until(&mut self, wanted: &str) -> String {
+        let mut bytes = [0; 4096];
+        while !self.text.contains(wanted) {
+            let count = self.stream.read(&mut bytes).unwrap();
+            assert!(count > 0, "ended: {}", self.text);
+            self.text
+                .push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+        self.text.clone()
+    }
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(super) fn card(told: &DescribeResponse, shares: &[(Share, SecretUrl)]) -> Va
         "alive_because": told.alive_because,
         "stops_at": told.stops_at,
         "last_activity": told.last_activity,
+        "timeout": told.timeout,
+        "wake": workspace.wake,
         "limits": told.limits,
         "network": told.network,
         "ports": workspace.ports.iter().map(port).collect::<Vec<_>>(),

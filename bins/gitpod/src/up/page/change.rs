@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use gitpod_lifecycle::{GoDuration, StopPolicy};
-use gitpod_routing::{ShareId, Visibility, WorkspaceId};
+use gitpod_routing::{ShareId, WorkspaceId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::form::{Form, Named};
 use super::refusal::Refusal;
 use super::{Page, card};
-use crate::cli::Checkout;
+use crate::cli::{Checkout, PortVisibility, Wake};
 use crate::repository;
 use crate::workspaces::{Definition, WorkspaceError, Workspaces};
 
@@ -31,11 +32,12 @@ pub(super) struct Create {
     timeout: String,
 }
 
-pub(super) async fn create(State(page): State<Page>, Json(form): Json<Create>) -> Answer {
-    let location = location(form.repository.trim())?;
+pub(super) async fn create(State(page): State<Page>, Form(form): Form<Create>) -> Answer {
     let given = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let branch = given(form.branch);
+    let location = location(form.repository.trim(), branch.as_deref())?;
     let checkout = Checkout {
-        branch: given(form.branch),
+        branch,
         depth: form.depth.filter(|depth| *depth > 0),
     };
     let mut definition = Definition::new(location, checkout);
@@ -46,7 +48,7 @@ pub(super) async fn create(State(page): State<Page>, Json(form): Json<Create>) -
 }
 
 /// Where a repository is: a relative path would mean what only `up` knows.
-fn location(text: &str) -> Result<String, Refusal> {
+fn location(text: &str, branch: Option<&str>) -> Result<String, Refusal> {
     if text.is_empty() {
         return Err(Refusal::invalid(
             "no repository is named",
@@ -65,24 +67,24 @@ fn location(text: &str) -> Result<String, Refusal> {
             "begin with https:// or /",
         ));
     }
-    Ok(repository::location(&text)?)
+    Ok(repository::location(&text, branch)?)
 }
 
-pub(super) async fn start(State(page): State<Page>, Path(id): Path<String>) -> Answer {
+pub(super) async fn start(State(page): State<Page>, Named(id): Named<String>) -> Answer {
     with(page, &id, |all, id| async move {
-        all.start(&id, None).await.map(drop)
+        all.start(&id, None, None).await.map(drop)
     })
     .await
 }
 
-pub(super) async fn stop(State(page): State<Page>, Path(id): Path<String>) -> Answer {
+pub(super) async fn stop(State(page): State<Page>, Named(id): Named<String>) -> Answer {
     with(page, &id, |all, id| async move {
         all.stop(&id, StopPolicy::Normally).await
     })
     .await
 }
 
-pub(super) async fn delete(State(page): State<Page>, Path(id): Path<String>) -> Answer {
+pub(super) async fn delete(State(page): State<Page>, Named(id): Named<String>) -> Answer {
     with(page, &id, |all, id| async move { all.delete(&id).await }).await
 }
 
@@ -90,27 +92,16 @@ pub(super) async fn delete(State(page): State<Page>, Path(id): Path<String>) -> 
 #[serde(deny_unknown_fields)]
 pub(super) struct SetPort {
     port: u16,
-    visibility: Wanted,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Wanted {
-    Private,
-    Public,
+    visibility: PortVisibility,
 }
 
 pub(super) async fn port(
     State(page): State<Page>,
-    Path(id): Path<String>,
-    Json(form): Json<SetPort>,
+    Named(id): Named<String>,
+    Form(form): Form<SetPort>,
 ) -> Answer {
-    let visibility = match form.visibility {
-        Wanted::Private => Visibility::Private,
-        Wanted::Public => Visibility::Public,
-    };
     with(page, &id, |all, id| async move {
-        all.set_port(&id, form.port, visibility).await
+        all.set_port(&id, form.port, form.visibility).await
     })
     .await
 }
@@ -123,8 +114,8 @@ pub(super) struct SetTimeout {
 
 pub(super) async fn timeout(
     State(page): State<Page>,
-    Path(id): Path<String>,
-    Json(form): Json<SetTimeout>,
+    Named(id): Named<String>,
+    Form(form): Form<SetTimeout>,
 ) -> Answer {
     let limit: GoDuration = form.timeout.trim().parse().map_err(|why| {
         Refusal::invalid(
@@ -140,6 +131,23 @@ pub(super) async fn timeout(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct SetWake {
+    wake: Wake,
+}
+
+pub(super) async fn wake(
+    State(page): State<Page>,
+    Named(id): Named<String>,
+    Form(form): Form<SetWake>,
+) -> Answer {
+    with(page, &id, |all, id| async move {
+        all.set_wake(&id, form.wake).await
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewShare {
     port: Option<u16>,
     r#for: String,
@@ -147,8 +155,8 @@ pub(super) struct NewShare {
 
 pub(super) async fn share(
     State(page): State<Page>,
-    Path(id): Path<String>,
-    Json(form): Json<NewShare>,
+    Named(id): Named<String>,
+    Form(form): Form<NewShare>,
 ) -> Answer {
     let id = id_of(&id)?;
     let lasts: Option<Duration> = form
@@ -169,7 +177,7 @@ pub(super) async fn share(
 
 pub(super) async fn unshare(
     State(page): State<Page>,
-    Path((id, share)): Path<(String, String)>,
+    Named((id, share)): Named<(String, String)>,
 ) -> Answer {
     let share: ShareId = share
         .parse()

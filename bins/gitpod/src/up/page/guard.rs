@@ -41,12 +41,7 @@ pub(super) async fn read(State(page): State<Page>, request: Request, next: Next)
 async fn signed_in(page: &Page, request: Request, next: Next) -> Response {
     match page.session_of(request.headers()) {
         Some(_) => next.run(request).await,
-        None => Refusal::new(
-            StatusCode::UNAUTHORIZED,
-            "this browser is not signed in",
-            "run `gitpod open` and open the link that it prints",
-        )
-        .into_response(),
+        None => Refusal::signed_out(StatusCode::UNAUTHORIZED).into_response(),
     }
 }
 
@@ -64,7 +59,7 @@ pub(super) async fn visit(State(page): State<Page>, request: Request, next: Next
     }
     match page.session_of(headers) {
         Some(_) => next.run(request).await,
-        None => home::signed_out(StatusCode::UNAUTHORIZED),
+        None => Refusal::signed_out(StatusCode::UNAUTHORIZED).into_response(),
     }
 }
 

@@ -2,12 +2,14 @@
 
 use askama::Template;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::form::Named;
 use super::refusal::{self, Refusal};
 use super::session::SESSION;
 use super::{Page, guard};
@@ -18,13 +20,6 @@ use super::{Page, guard};
 struct Home<'a> {
     domain: &'a str,
     version: &'a str,
-}
-
-/// What somebody sees who is not signed in.
-#[derive(Template)]
-#[template(path = "signed_out.html")]
-struct SignedOut {
-    expired: bool,
 }
 
 /// What somebody sees for a moment who came from elsewhere.
@@ -38,10 +33,6 @@ pub(super) async fn home(State(page): State<Page>) -> Response {
         version: env!("CARGO_PKG_VERSION"),
     };
     drawn(StatusCode::OK, &home)
-}
-
-pub(super) fn signed_out(status: StatusCode) -> Response {
-    drawn(status, &SignedOut { expired: false })
 }
 
 /// Always to the page, never to where the other page wanted to send its visitor.
@@ -72,14 +63,16 @@ pub(super) async fn sign_in(
     State(page): State<Page>,
     method: Method,
     headers: HeaderMap,
-    Query(SignIn { once }): Query<SignIn>,
+    link: Result<Query<SignIn>, QueryRejection>,
 ) -> Response {
     let ahead = ["sec-purpose", "purpose"]
         .iter()
         .any(|name| headers.contains_key(*name));
     if ahead || method != Method::GET || !guard::is_whole_page(&headers) {
-        return signed_out(StatusCode::FORBIDDEN);
+        return Refusal::signed_out(StatusCode::FORBIDDEN).into_response();
     }
+    // What cannot be read is no link of ours.
+    let once = link.map_or_else(|_| String::new(), |Query(link)| link.once);
     match page.shared.sessions.accept(&once) {
         Ok(Some(secret)) => {
             let cookie = page.cookie(&secret, SESSION.as_secs());
@@ -87,7 +80,7 @@ pub(super) async fn sign_in(
         }
         // The link was opened twice.
         Ok(None) if page.session_of(&headers).is_some() => Redirect::to("/").into_response(),
-        Ok(None) => drawn(StatusCode::UNAUTHORIZED, &SignedOut { expired: true }),
+        Ok(None) => Refusal::link_expired().into_response(),
         Err(why) => {
             tracing::warn!(%why, "sessions of the page cannot be kept");
             Refusal::new(
@@ -133,7 +126,7 @@ impl Page {
 
     /// With the port in it, as cookies of a host are the same for all its ports.
     fn cookie_name(&self) -> String {
-        format!("gitpod_page_{}", self.shared.address.port())
+        format!("{COOKIE}{}", self.shared.address.port())
     }
 
     /// Without `Secure`, and therefore without the prefix `__Host-`: this is plain HTTP,
@@ -144,7 +137,10 @@ impl Page {
     }
 }
 
-pub(super) async fn asset(Path(name): Path<String>) -> Response {
+/// What the names of all cookies of pages begin with. No workspace gets to see one.
+pub(crate) const COOKIE: &str = "gitpod_page_";
+
+pub(super) async fn asset(Named(name): Named<String>) -> Response {
     let Some((_, kind, text)) = ASSETS.iter().find(|(known, ..)| *known == name) else {
         return refusal::nothing_here().await.into_response();
     };

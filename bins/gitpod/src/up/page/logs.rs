@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, StreamExt};
@@ -18,6 +18,7 @@ use tonic::Code;
 
 use super::Page;
 use super::change::id_of;
+use super::form::Named;
 use super::refusal::Refusal;
 use crate::local::{LogsRequest, LogsResponse, workspaces_server::Workspaces as _};
 
@@ -26,7 +27,7 @@ const QUEUE: usize = 64;
 
 pub(super) async fn logs(
     State(page): State<Page>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
     let request = LogsRequest {
         workspace_id: id_of(&id)?.to_string(),

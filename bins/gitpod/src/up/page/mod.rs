@@ -20,6 +20,7 @@
 mod card;
 mod change;
 mod events;
+mod form;
 mod front;
 mod guard;
 mod home;
@@ -41,6 +42,7 @@ use gitpod_routing::WorkspaceId;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::front::Front;
+pub(crate) use self::home::COOKIE;
 use self::session::Sessions;
 use crate::exit::Failure;
 use crate::workspaces::Workspaces;
@@ -120,6 +122,7 @@ impl Page {
             .route("/api/workspaces/{id}/delete", post(change::delete))
             .route("/api/workspaces/{id}/ports", post(change::port))
             .route("/api/workspaces/{id}/timeout", post(change::timeout))
+            .route("/api/workspaces/{id}/wake", post(change::wake))
             .route("/api/workspaces/{id}/shares", post(change::share))
             .route(
                 "/api/workspaces/{id}/shares/{share}/revoke",
@@ -146,6 +149,7 @@ impl Page {
             .fallback(refusal::nothing_here)
             .method_not_allowed_fallback(refusal::wrong_method)
             .layer(DefaultBodyLimit::max(MOST_BYTES))
+            .layer(middleware::from_fn(refusal::explain))
             .layer(middleware::from_fn(guard::secure))
             .with_state(self.clone())
     }

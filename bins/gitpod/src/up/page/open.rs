@@ -1,16 +1,19 @@
 //! From the page into a workspace.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Redirect;
 
 use super::Page;
 use super::change::id_of;
+use super::form::Named;
 use super::refusal::Refusal;
+use crate::port;
 
 /// Leads to the editor of a workspace, signed in.
 pub(super) async fn workspace(
     State(page): State<Page>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Redirect, Refusal> {
     open(&page, &id, None).await
 }
@@ -18,9 +21,16 @@ pub(super) async fn workspace(
 /// Leads to a port of a workspace, signed in.
 pub(super) async fn port(
     State(page): State<Page>,
-    Path((id, port)): Path<(String, u16)>,
+    Named((id, number)): Named<(String, String)>,
 ) -> Result<Redirect, Refusal> {
-    open(&page, &id, Some(port)).await
+    let number = port::read(&number).map_err(|why| {
+        Refusal::new(
+            StatusCode::NOT_FOUND,
+            why,
+            "go on from the page, which knows all ports",
+        )
+    })?;
+    open(&page, &id, Some(number)).await
 }
 
 async fn open(page: &Page, id: &str, port: Option<u16>) -> Result<Redirect, Refusal> {
