@@ -23,10 +23,9 @@ pub(crate) async fn ssh(args: SshArgs) -> Result<(), Failure> {
         return ssh_stdio::carry(endpoint).await;
     }
     let id = &workspace.id;
-    if workspace.phase != "running" {
-        return Err(Failure::failed(format!("workspace {id} does not run"))
-            .why(format!("it is {}", workspace.phase))
-            .fix(format!("start it with: gitpod start {id}")));
+    // Others are started by whoever logs in.
+    if workspace.phase != "running" && workspace.wake == "never" {
+        return Err(does_not_run(id, &workspace.phase));
     }
     let dir = SshDir::of(&state_dir::locate(args.state.state_dir.as_deref())?);
     let mut command = Command::new("ssh");
@@ -42,6 +41,20 @@ pub(crate) async fn ssh(args: SshArgs) -> Result<(), Failure> {
     Err(cannot_run(&command.exec(), &endpoint.command_line(id)))
 }
 
+fn does_not_run(id: &str, phase: &str) -> Failure {
+    let start = format!("gitpod start {id}");
+    let fix = match phase {
+        "stopped" => format!("start it with: {start}"),
+        "stopping" => format!("when it has stopped, start it with: {start}"),
+        _ => format!("`{start}` waits until it runs; then try again"),
+    };
+    let what = match phase {
+        "stopped" | "stopping" => format!("workspace {id} does not run"),
+        _ => format!("workspace {id} does not run yet"),
+    };
+    Failure::failed(what).why(format!("it is {phase}")).fix(fix)
+}
+
 /// What the workspace is, also if it was named as a host of `ssh_config`.
 async fn describe(args: &SshArgs) -> Result<Workspace, Failure> {
     let id = args.id.strip_suffix(SUFFIX).unwrap_or(&args.id);
@@ -53,7 +66,8 @@ async fn describe(args: &SshArgs) -> Result<Workspace, Failure> {
     Ok(answer.into_inner().workspace.unwrap_or_default())
 }
 
-async fn endpoint(state: &StateDir) -> Result<Endpoint, Failure> {
+/// Where the gateway of the running `up` is.
+pub(super) async fn endpoint(state: &StateDir) -> Result<Endpoint, Failure> {
     let answer = connect_ssh(state)
         .await?
         .describe(local::DescribeRequest {})
@@ -93,4 +107,22 @@ fn cannot_run(why: &io::Error, by_hand: &str) -> Failure {
             ));
     }
     Failure::failed("cannot run ssh").because(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fix_is_that_of_the_phase() {
+        for (phase, wanted) in [
+            ("stopped", "start it with: gitpod start x"),
+            ("initializing", "`gitpod start x` waits until it runs"),
+            ("pending", "does not run yet"),
+            ("stopping", "when it has stopped"),
+        ] {
+            let told = does_not_run("x", phase).to_string();
+            assert!(told.contains(wanted), "{phase}: {told}");
+        }
+    }
 }

@@ -6,8 +6,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::connect::{connect, failure};
+use super::ssh::endpoint;
 use crate::cli::SshConfigArgs;
-use crate::exit::Failure;
+use crate::exit::{Failure, Kind};
 use crate::local::ListRequest;
 use crate::print;
 use crate::ssh::{SshDir, config_path, host_block};
@@ -17,13 +18,21 @@ use crate::state_dir;
 /// configuration include the file in which `up` keeps it.
 pub(crate) async fn ssh_config(args: SshConfigArgs) -> Result<(), Failure> {
     let state = state_dir::locate(args.state.state_dir.as_deref())?;
+    let gateway = endpoint(&args.state).await;
     if args.write {
+        // It holds for every later `up`; one that runs has to have a gateway.
+        if let Err(why) = gateway
+            && why.kind() != Kind::NotRunning
+        {
+            return Err(why);
+        }
         let file = match args.file {
             Some(file) => file,
             None => users_file()?,
         };
         return include(&file, &state);
     }
+    gateway?;
     let workspaces = connect(&args.state).await?.list(ListRequest {}).await;
     let workspaces = workspaces.map_err(|why| failure("cannot list workspaces", &why))?;
     let ids: Vec<_> = workspaces

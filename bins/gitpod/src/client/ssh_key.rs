@@ -31,25 +31,18 @@ const MOST_BYTES: u64 = 1 << 20;
 async fn add(args: SshKeyAddArgs) -> Result<(), Failure> {
     let lines = match &args.file {
         Some(file) => from_file(file)?,
-        None => {
-            let known = all(&args.state).await?;
-            new_of_user(&known)?
-        }
+        None => of_user()?,
     };
-    let added = if lines.is_empty() {
-        print::note("all keys in ~/.ssh are there already");
-        Vec::new()
-    } else {
-        let answer = connect_ssh(&args.state)
-            .await?
-            .add_keys(AddKeysRequest { lines })
-            .await;
-        answer
-            .map_err(|why| failure("cannot add the key", &why))?
-            .into_inner()
-            .keys
-    };
-    show(args.output.output, "added", &added)
+    let answer = connect_ssh(&args.state)
+        .await?
+        .add_keys(AddKeysRequest { lines })
+        .await;
+    let answer = answer.map_err(|why| failure("cannot add the key", &why))?;
+    let answer = answer.into_inner();
+    for key in &answer.known {
+        tell("there already:", key);
+    }
+    show(args.output.output, "added", &answer.keys)
 }
 
 async fn list(args: SshKeyListArgs) -> Result<(), Failure> {
@@ -95,11 +88,15 @@ fn show(format: Format, done: &str, keys: &[Key]) -> Result<(), Failure> {
         Format::Json => print::json(&keys.iter().map(KeyView::from).collect::<Vec<_>>()),
         Format::Text => {
             for key in keys {
-                print::note(format!("{done} {} {}", key.fingerprint, key.comment).trim_end());
+                tell(done, key);
             }
             Ok(())
         }
     }
+}
+
+fn tell(what: &str, key: &Key) {
+    print::note(format!("{what} {} {}", key.fingerprint, key.comment).trim_end());
 }
 
 /// The keys in a file, checked here: a private key goes nowhere.
@@ -144,8 +141,8 @@ fn refused(file: &Path, line: usize, why: &str) -> Failure {
     .fix(fix)
 }
 
-/// The keys that the user's client would offer by itself, without those that are `known`.
-fn new_of_user(known: &[Key]) -> Result<String, Failure> {
+/// The keys that the user's client would offer by itself.
+fn of_user() -> Result<String, Failure> {
     let found = in_home();
     if found.is_empty() {
         return Err(Failure::failed("there is no public key to add")
@@ -154,18 +151,7 @@ fn new_of_user(known: &[Key]) -> Result<String, Failure> {
                 "make one with `ssh-keygen -t ed25519`, or name a file; `gitpod ssh ID` needs none",
             ));
     }
-    let is_known = |key: &UserKey| {
-        known
-            .iter()
-            .any(|known| known.fingerprint == key.fingerprint())
-    };
-    let mut new: Vec<UserKey> = Vec::new();
-    for key in found {
-        if !is_known(&key) && !new.iter().any(|other| other.is_same_as(&key)) {
-            new.push(key);
-        }
-    }
-    Ok(lines(&new))
+    Ok(lines(&found))
 }
 
 /// Keys in `~/.ssh/id_*.pub`; what cannot be used is told and left out.

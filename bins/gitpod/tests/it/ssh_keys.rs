@@ -95,13 +95,39 @@ fn taken_ssh_address_is_refused_and_off_does_without() {
     assert!(up.ready["ssh"].is_null(), "{}", up.ready);
     let workspace = up.start(crate::harness::repository(&[]).path());
     assert!(workspace.0["ssh"].is_null(), "{}", workspace.0);
-    let output = up.run(&["ssh", workspace.id()]);
+    let file = dir.path().join("config");
+    let file = file.to_str().unwrap();
+    for args in [
+        &["ssh", workspace.id()][..],
+        &["ssh-config"],
+        &["ssh-config", "--write", "--file", file],
+    ] {
+        let output = up.run(args);
+        let told = text(&output.stderr);
+        assert!(
+            told.contains("--ssh-listen off") && told.contains("fix:"),
+            "{args:?}: {told}"
+        );
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+    assert!(!std::path::Path::new(file).exists());
+}
+
+#[test]
+fn workspace_that_is_being_prepared_is_waited_for_and_not_started() {
+    let up = Up::new();
+    // Accepts connections and never answers: a clone that takes for ever.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("git://127.0.0.1:{}/x", mute.local_addr().unwrap().port());
+    let started = up.json(&["start", &url, "--no-wait", "-o", "json"]);
+    let id = started["id"].as_str().unwrap();
+    let output = up.run(&["ssh", id]);
     let told = text(&output.stderr);
-    assert!(
-        told.contains("--ssh-listen off") && told.contains("fix:"),
-        "{told}"
-    );
     assert_eq!(output.status.code(), Some(1));
+    assert!(told.contains("does not run yet"), "{told}");
+    assert!(told.contains("waits until it runs"), "{told}");
+    assert!(up.run(&["delete", id]).status.success());
 }
 
 #[test]
@@ -155,13 +181,7 @@ fn what_is_no_good_key_is_refused_with_a_fix() {
         std::fs::write(&path, text).unwrap();
         path
     };
-    assert!(
-        up.run(&["ssh-key", "add", good.to_str().unwrap()])
-            .status
-            .success()
-    );
     for (path, wanted) in [
-        (good.clone(), "already"),
         (good.with_extension(""), "private key"),
         (weak, "1024 bits"),
         (write("options", &format!("no-pty {line}")), "options"),
@@ -180,6 +200,37 @@ fn what_is_no_good_key_is_refused_with_a_fix() {
     let output = up.run(&["ssh-key", "remove", "nobody"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("nobody"));
+}
+
+#[test]
+fn of_a_file_the_new_keys_are_added_and_the_known_ones_told() {
+    let up = Up::new();
+    let dir = tempfile::tempdir().unwrap();
+    let known = keygen(dir.path(), "known", &["-t", "ed25519"]);
+    let new = keygen(dir.path(), "new", &["-t", "ed25519"]);
+    up.json(&["ssh-key", "add", known.to_str().unwrap(), "-o", "json"]);
+    let read = |path| std::fs::read_to_string(path).unwrap();
+    let both = dir.path().join("both");
+    std::fs::write(&both, format!("{0}{1}{1}", read(&known), read(&new))).unwrap();
+    let add = || up.run(&["ssh-key", "add", both.to_str().unwrap(), "-o", "json"]);
+
+    let output = add();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let added: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(added.as_array().unwrap().len(), 1, "{added}");
+    assert_eq!(added[0]["comment"], "new");
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("there already") && told.contains("known"),
+        "{told}"
+    );
+    assert!(!told.contains(" new"), "{told}");
+
+    let again = add();
+    assert!(again.status.success(), "{}", text(&again.stderr));
+    assert_eq!(text(&again.stdout).trim(), "[]");
+    let list = up.json(&["ssh-key", "list", "-o", "json"]);
+    assert_eq!(list.as_array().unwrap().len(), 2);
 }
 
 #[test]

@@ -69,6 +69,8 @@ fn delete_ends_sessions_with_a_message() {
 #[test]
 fn owner_of_a_stopped_workspace_is_told_how_to_start_it() {
     let Some(login) = Login::new() else { return };
+    let never = login.up.run(&["wake", login.id(), "never"]);
+    assert!(never.status.success());
     assert!(login.up.run(&["stop", login.id()]).status.success());
     let wanted = format!(
         "workspace {0} is stopped; start it with: gitpod start {0}",
@@ -182,12 +184,15 @@ fn session_in_use_keeps_the_workspace_and_an_idle_one_does_not() {
     };
     let mut ssh = login.background(&["-oServerAliveInterval=1", "ws", "cat"]);
     let mut stdin = ssh.0.stdin.take().unwrap();
-    let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(13) {
+    let mut echo = BufReader::new(ssh.0.stdout.take().unwrap());
+    let first = login.up.describe(login.id())["stops_at"].clone();
+    let mut line = String::new();
+    wait_until("use puts the end off", || {
         stdin.write_all(b"typing\n").unwrap();
-        std::thread::sleep(Duration::from_millis(500));
-    }
-    assert_eq!(login.up.describe(login.id())["phase"], "running");
+        echo.read_line(&mut line).unwrap();
+        let stops_at = login.up.describe(login.id())["stops_at"].clone();
+        stops_at.as_str().unwrap() > first.as_str().unwrap()
+    });
     // From here on there are only keep-alives.
     wait_until("it stops", || {
         login.up.describe(login.id())["phase"] == "stopped"

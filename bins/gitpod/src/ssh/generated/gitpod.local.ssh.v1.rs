@@ -18,6 +18,9 @@ pub struct AddKeysResponse {
     /// Those that were added.
     #[prost(message, repeated, tag = "1")]
     pub keys: ::prost::alloc::vec::Vec<Key>,
+    /// Those that had been there.
+    #[prost(message, repeated, tag = "2")]
+    pub known: ::prost::alloc::vec::Vec<Key>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListKeysRequest {}
@@ -158,7 +161,7 @@ pub mod ssh_client {
                 .insert(GrpcMethod::new("gitpod.local.ssh.v1.Ssh", "Describe"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lets keys in: all that were given, or none.
+        /// Lets keys in: those that are not known yet, or none if one cannot be used.
         pub async fn add_keys(
             &mut self,
             request: impl tonic::IntoRequest<super::AddKeysRequest>,
@@ -256,7 +259,7 @@ pub mod ssh_server {
             tonic::Response<super::DescribeResponse>,
             tonic::Status,
         >;
-        /// Lets keys in: all that were given, or none.
+        /// Lets keys in: those that are not known yet, or none if one cannot be used.
         async fn add_keys(
             &self,
             request: tonic::Request<super::AddKeysRequest>,

@@ -30,6 +30,33 @@ struct State {
     lines: Arc<[Arc<str>]>,
 }
 
+impl State {
+    /// What of `given` is new here, each key once.
+    fn sort_out(&self, given: Vec<UserKey>) -> Added {
+        let mut added = Added::default();
+        for key in given {
+            let is_there = |keys: &[UserKey]| keys.iter().any(|other| other.is_same_as(&key));
+            if is_there(&added.new) || is_there(&added.known) {
+                continue;
+            }
+            match self.keys.iter().find(|known| known.is_same_as(&key)) {
+                Some(known) => added.known.push(known.clone()),
+                None => added.new.push(key),
+            }
+        }
+        added
+    }
+}
+
+/// What came of keys that were given.
+#[derive(Debug, Default)]
+pub(super) struct Added {
+    /// They log in from now on.
+    pub(super) new: Vec<UserKey>,
+    /// They did so before, under the comments that they have here.
+    pub(super) known: Vec<UserKey>,
+}
+
 impl AuthorizedKeys {
     /// Reads the file, or says which line of it is wrong.
     pub(super) fn read(path: &Path) -> Result<(String, Vec<UserKey>), Failure> {
@@ -65,33 +92,29 @@ impl AuthorizedKeys {
         self.state().keys.clone()
     }
 
-    /// Adds all keys of `text`, or none. Writes the file, so it may wait for the disk.
-    pub(super) fn add(&self, text: &str) -> Result<Vec<UserKey>, KeysError> {
-        let new = read_lines(text).map_err(|(_, why)| KeysError::Refused(why))?;
-        if new.is_empty() {
+    /// Adds the keys of `text` that are not there yet; none of them if one cannot be used.
+    /// Writes the file, so it may wait for the disk.
+    pub(super) fn add(&self, text: &str) -> Result<Added, KeysError> {
+        let given = read_lines(text).map_err(|(_, why)| KeysError::Refused(why))?;
+        if given.is_empty() {
             return Err(KeysError::Refused(KeyRefusal::NoKey));
         }
         let mut state = self.state();
-        let mut keys = state.keys.clone();
-        for key in &new {
-            if let Some(known) = keys.iter().find(|known| known.is_same_as(key)) {
-                return Err(KeysError::Known(
-                    known.fingerprint(),
-                    known.comment().to_owned(),
-                ));
-            }
-            keys.push(key.clone());
+        let added = state.sort_out(given);
+        if added.new.is_empty() {
+            return Ok(added);
         }
         let mut text = state.text.clone();
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        for key in &new {
+        for key in &added.new {
             text.push_str(key.line());
             text.push('\n');
         }
+        let keys = state.keys.iter().chain(&added.new).cloned().collect();
         self.write(&mut state, text, keys)?;
-        Ok(new)
+        Ok(added)
     }
 
     /// Removes the key that the user calls `name`. Writes the file, so it may wait for
@@ -147,11 +170,6 @@ pub(super) enum KeysError {
     /// It is no key to log in with.
     #[error(transparent)]
     Refused(KeyRefusal),
-    /// It is there.
-    #[error(
-        "key {0} is there already ({1:?}); fix: nothing, it logs in; `gitpod ssh-key list` shows all keys"
-    )]
-    Known(String, String),
     /// There is none of that name.
     #[error(
         "there is no key {0:?}; fix: name its fingerprint or its comment as `gitpod ssh-key list` shows them"
@@ -187,9 +205,8 @@ mod tests {
         let ours = keys(&path);
         assert_eq!(ours.lines().len(), 1, "our own");
 
-        assert_eq!(ours.add(&format!("{ONE}\n{TWO}\n")).unwrap().len(), 2);
-        let refused = ours.add(ONE).unwrap_err().to_string();
-        assert!(refused.contains("there already"), "{refused}");
+        let added = ours.add(&format!("{ONE}\n{TWO}\n")).unwrap();
+        assert_eq!((added.new.len(), added.known.len()), (2, 0));
         let refused = ours.remove("one").unwrap_err().to_string();
         assert!(refused.contains("several"), "{refused}");
         assert_eq!(keys(&path).list().len(), 2);
@@ -203,7 +220,27 @@ mod tests {
     }
 
     #[test]
-    fn of_several_keys_all_are_added_or_none() {
+    fn of_several_keys_those_are_added_that_are_new_each_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("authorized_keys");
+        let ours = keys(&path);
+        ours.add(ONE).unwrap();
+
+        let renamed = ONE.replace(" one", " renamed");
+        let text = format!("{renamed}\n{TWO}\n{TWO} again\n{renamed}\n");
+        let added = ours.add(&text).unwrap();
+        assert_eq!((added.new.len(), added.known.len()), (1, 1));
+        assert_eq!(added.known[0].comment(), "one", "as it is known here");
+        assert_eq!(keys(&path).list().len(), 2);
+
+        let written = std::fs::read_to_string(&path).unwrap();
+        let added = ours.add(&text).unwrap();
+        assert_eq!((added.new.len(), added.known.len()), (0, 2));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), written);
+    }
+
+    #[test]
+    fn of_several_keys_none_is_added_if_one_is_no_key() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("authorized_keys");
         let ours = keys(&path);

@@ -25,7 +25,7 @@ impl ssh_server::Ssh for SshService {
     ) -> Result<Response<DescribeResponse>, Status> {
         let endpoint = self.endpoint.ok_or_else(|| {
             Status::failed_precondition(
-                "`gitpod up` runs with --ssh-listen off; fix: start it again without that",
+                "`gitpod up` runs with --ssh-listen off; fix: end it, and start it again without that",
             )
         })?;
         let address = endpoint.address().to_string();
@@ -38,8 +38,9 @@ impl ssh_server::Ssh for SshService {
     ) -> Result<Response<AddKeysResponse>, Status> {
         let lines = request.into_inner().lines;
         let added = self.change(move |keys| keys.add(&lines)).await?;
-        let keys = added.iter().map(Into::into).collect();
-        Ok(Response::new(AddKeysResponse { keys }))
+        let keys = added.new.iter().map(Into::into).collect();
+        let known = added.known.iter().map(Into::into).collect();
+        Ok(Response::new(AddKeysResponse { keys, known }))
     }
 
     async fn list_keys(
