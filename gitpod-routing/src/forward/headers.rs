@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version};
 
 use crate::access::CookieNames;
 use crate::forward::PublicAddress;
+use crate::host::Via;
 use crate::links::{OPEN_PATH, SHARE_PATH};
 use crate::peer::Peer;
 use crate::refusal::BadRequest;
@@ -139,18 +140,16 @@ impl HeaderPolicy {
         }
     }
 
-    /// Rewrites the head of a response from `service`, which the client knows as `host`.
-    pub(crate) fn clean_response(
-        &self,
-        headers: &mut HeaderMap,
-        service: WorkspaceService,
-        host: &OwnHost,
-    ) {
-        let is_port = matches!(service, WorkspaceService::Port(_));
+    /// Rewrites the head of a response to a request that `permit` let through, from a server
+    /// that the client knows as `host`.
+    pub(crate) fn clean_response(&self, headers: &mut HeaderMap, permit: &Permit, host: &OwnHost) {
+        let is_port = matches!(permit.service(), WorkspaceService::Port(_));
+        let shares_origin = permit.target().via == Via::ForeignHost;
         let names = Names::of(headers, |name| {
             HOP_BY_HOP.contains(name)
                 || *name == CLEAR_SITE_DATA // it would clear the cookies of the whole domain
                 || is_port && *name == X_FRAME_OPTIONS // ports are shown in frames of the editor
+                || shares_origin && *name == SERVICE_WORKER_ALLOWED // below its own path only
         });
         let trailer = names.trailer.then(|| announced_trailers(headers)).flatten();
         names.remove_unwanted(headers);
@@ -388,6 +387,7 @@ const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_DEBUG_PORT: HeaderName = HeaderName::from_static("x-ws-proxy-debug-port");
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 
 /// What a client can claim of itself or of how it came here.
 static CLIENT_CLAIMS: [HeaderName; 9] = [
