@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use support::testing::{Authority, Program, binary, wait_until};
+use support::testing::{Authority, Program, binary, cannot_run, wait_until};
 use tempfile::TempDir;
 
 /// Namespaces with addresses 10.77.0.N; gone when dropped.
@@ -23,8 +23,8 @@ impl Machines {
         let permitted =
             ip(&["netns", "add", &machines.name("switch")]).is_some_and(|out| out.status.success());
         if !permitted || !Path::new("/dev/net/tun").exists() {
-            eprintln!(
-                "SKIPPED: network namespaces and /dev/net/tun are not to be had here; run as root where they are"
+            cannot_run(
+                "network namespaces and /dev/net/tun are not to be had here; run as root where they are",
             );
             return None;
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use support::testing::{Authority, binary};
+use support::testing::{Authority, binary, cannot_run};
 
 fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy")
@@ -59,8 +59,7 @@ fn units_are_good_by_the_judgement_of_systemd() {
         .output()
         .is_err()
     {
-        eprintln!("SKIPPED: systemd-analyze is missing; install systemd, and run this test again");
-        return;
+        return cannot_run("systemd-analyze is missing; install systemd, and run this test again");
     }
     let dir = tempfile::tempdir().unwrap();
     for unit in names("systemd", ".service") {

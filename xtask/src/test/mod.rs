@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::Context;
 
+use self::summary::Summary;
 use crate::install;
 use crate::shell::{announce, cargo, quoted, repository};
 use crate::vectors;
@@ -62,15 +63,19 @@ fn cargo_test(command: &mut Command, out: &mut impl Write) -> anyhow::Result<Sui
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot run `{text}`"))?;
-    let mut tally = Tally::default();
+    let mut summary = Summary::default();
     let printed = child.stdout.take().context("cargo has no output")?;
     for line in BufReader::new(printed).split(b'\n') {
         let line = line?;
         out.write_all(&line)?;
         out.write_all(b"\n")?;
-        tally = tally + summary::of_line(&String::from_utf8_lossy(&line));
+        summary.read(&String::from_utf8_lossy(&line));
     }
     let status = child.wait()?;
+    for why in summary.reasons() {
+        writeln!(out, "skipped: {why}")?;
+    }
+    let tally = summary.tally();
     Ok(Suite {
         tally,
         // Red without a failed test: it did not compile, or a test program was killed.

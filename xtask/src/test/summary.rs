@@ -1,9 +1,42 @@
-//! The line that a Rust test program ends with.
+//! What a Rust test program says of its tests.
+
+use std::collections::BTreeSet;
 
 use crate::vectors::report::Tally;
 
+/// What the lines of test programs amount to.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    results: Tally,
+    skipped: Vec<String>,
+}
+
+impl Summary {
+    pub(super) fn read(&mut self, line: &str) {
+        self.results = self.results + of_line(line);
+        // Such a test has returned without a check, which is no success.
+        if let Some(why) = line.strip_prefix("SKIPPED: ") {
+            self.skipped.push(why.to_owned());
+        }
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        let skipped = self.skipped.len();
+        Tally {
+            passed: self.results.passed.saturating_sub(skipped),
+            failed: self.results.failed,
+            skipped: self.results.skipped + skipped,
+        }
+    }
+
+    /// Why tests were skipped, each once.
+    pub(super) fn reasons(&self) -> BTreeSet<&str> {
+        self.skipped.iter().map(String::as_str).collect()
+    }
+}
+
 /// Numbers of `test result: ok. 3 passed; 0 failed; 1 ignored; …`; zeros for any other line.
-pub(super) fn of_line(line: &str) -> Tally {
+fn of_line(line: &str) -> Tally {
     let Some((_, numbers)) = line
         .strip_prefix("test result: ")
         .and_then(|rest| rest.split_once(". "))
@@ -41,6 +74,23 @@ mod tests {
         ] {
             assert_eq!(of_line(line).to_string(), numbers);
         }
+    }
+
+    #[test]
+    fn test_that_says_it_was_skipped_has_not_passed() {
+        let mut summary = Summary::default();
+        for line in [
+            "SKIPPED: no root here",
+            "SKIPPED: no root here",
+            "test result: ok. 16 passed; 0 failed; 1 ignored; 0 measured",
+        ] {
+            summary.read(line);
+        }
+        assert_eq!(
+            summary.tally().to_string(),
+            "14 passed, 0 failed, 3 skipped"
+        );
+        assert_eq!(Vec::from_iter(summary.reasons()), ["no root here"]);
     }
 
     #[test]
