@@ -172,7 +172,7 @@ mod tests {
         let wild = |c: char| c.is_control() && c != '\n' && c != '\t';
         assert!(!shown.contains(wild), "{shown:?}");
         assert!(shown.ends_with("\tf\ng"), "{shown:?}");
-        assert!(shown.contains("\\u{0}c\\rd"), "{shown:?}");
+        assert!(shown.contains("c\\rd\\u{9b}e"), "{shown:?}");
         assert!(!shown_in_line(text).contains(char::is_control));
     }
 }

@@ -100,14 +100,21 @@ impl ContentOutcome {
         status.conditions.set(condition);
     }
 
-    /// Adds to `spec` the ports that the content describes and nobody else has.
+    /// Adds to `spec` the ports that the content describes. One that somebody has exposed
+    /// without a word is what the content says; who may use it stays.
     pub(super) fn describe_ports(&self, spec: &mut Spec) {
         let Self::Prepared(Ok(prepared)) = self else {
             return;
         };
         for port in &prepared.ports {
-            if spec.ports.iter().all(|known| known.port != port.port) {
-                spec.ports.push(port.clone());
+            match spec.ports.iter_mut().find(|known| known.port == port.port) {
+                None => spec.ports.push(port.clone()),
+                Some(known) if known.name.is_empty() && known.description.is_empty() => {
+                    let visibility = known.visibility;
+                    known.clone_from(port);
+                    known.visibility = visibility;
+                }
+                Some(_) => {}
             }
         }
     }
@@ -115,9 +122,10 @@ impl ContentOutcome {
 
 #[cfg(test)]
 mod tests {
-    use gitpod_routing::InstanceId;
+    use gitpod_routing::{InstanceId, Protocol, Visibility};
 
     use super::*;
+    use crate::spec::PortSpec;
 
     fn step(phase: Phase, conditions: &[(ConditionType, bool)]) -> ContentStep {
         let instance: InstanceId = "i1".parse().unwrap();
@@ -186,5 +194,42 @@ mod tests {
         ] {
             assert_eq!(step(phase, &conditions), expected, "{phase} {conditions:?}");
         }
+    }
+
+    #[test]
+    fn content_says_what_a_port_is_and_whoever_exposed_it_who_may_use_it() {
+        let port = |number: u16, name: &str, visibility| {
+            let mut port = PortSpec::new(number);
+            (port.name, port.visibility) = (name.to_owned(), visibility);
+            port
+        };
+        let name = "pink-panda-ns35kd21".into();
+        let mut spec = Spec::new("i1".parse().unwrap(), name, Timestamp::UNIX_EPOCH);
+        spec.ports = vec![
+            port(1, "", Visibility::Public),
+            port(2, "mine", Visibility::Private),
+        ];
+        let mut described = port(1, "shop", Visibility::Private);
+        described.protocol = Protocol::Https;
+        let ports = vec![
+            described,
+            port(2, "theirs", Visibility::Public),
+            port(3, "new", Visibility::Public),
+        ];
+        let prepared = Prepared {
+            ports,
+            ..Prepared::default()
+        };
+
+        ContentOutcome::Prepared(Ok(prepared)).describe_ports(&mut spec);
+
+        let mut shop = port(1, "shop", Visibility::Public);
+        shop.protocol = Protocol::Https;
+        let expected = [
+            shop,
+            port(2, "mine", Visibility::Private),
+            port(3, "new", Visibility::Public),
+        ];
+        assert_eq!(spec.ports, expected);
     }
 }

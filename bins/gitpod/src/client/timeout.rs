@@ -8,7 +8,7 @@ use crate::exit::Failure;
 use crate::local::SetTimeoutRequest;
 use crate::print;
 
-/// Gives the present run of a workspace another limit.
+/// Gives a workspace another limit, also for its later runs.
 pub(crate) async fn timeout(args: TimeoutArgs) -> Result<(), Failure> {
     let limit = GoDuration::from(args.duration).to_string();
     let request = SetTimeoutRequest {
@@ -21,7 +21,7 @@ pub(crate) async fn timeout(args: TimeoutArgs) -> Result<(), Failure> {
         .await
         .map_err(|why| failure("cannot change the limit", &why))?;
     print::note(&format!(
-        "{} stops when nobody has used it for {limit}, until it is started again",
+        "{} stops when nobody has used it for {limit}, from now on",
         args.id
     ));
     Ok(())

@@ -19,6 +19,8 @@ pub(crate) struct WorkspaceView {
     ports: Vec<PortView>,
     repository: String,
     created_at: String,
+    /// Who has it started by coming to it while it is stopped.
+    wake: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     failure: String,
     /// What its `.gitpod.yml` gave reason to say; not told by `list`.
@@ -43,9 +45,8 @@ pub(super) struct PortView {
     name: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     description: String,
-    /// Told by `describe` and `ports` only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    served: Option<bool>,
+    /// Whether a process of the workspace listens.
+    served: bool,
 }
 
 impl From<Workspace> for WorkspaceView {
@@ -60,6 +61,7 @@ impl From<Workspace> for WorkspaceView {
             ports: from.ports.into_iter().map(PortView::from).collect(),
             repository: from.repository,
             created_at: from.created_at,
+            wake: from.wake,
             failure: from.failure,
             config: Some(ConfigView {
                 errors: from.config_errors,
@@ -92,7 +94,7 @@ impl From<Port> for PortView {
             url: from.url,
             name: from.name,
             description: from.description,
-            served: Some(from.served),
+            served: from.served,
         }
     }
 }
@@ -106,6 +108,7 @@ pub(super) struct DescribeView {
     alive_because: Option<String>,
     stops_at: Option<String>,
     last_activity: Option<String>,
+    timeout: String,
     content: ContentView,
     limits: String,
     network: Option<String>,
@@ -164,6 +167,7 @@ impl From<DescribeResponse> for DescribeView {
             alive_because: present(from.alive_because),
             stops_at: present(from.stops_at),
             last_activity: present(from.last_activity),
+            timeout: from.timeout,
             content: ContentView {
                 repository: content.repository,
                 branch: present(content.branch),

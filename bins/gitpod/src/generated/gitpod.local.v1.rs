@@ -3,9 +3,14 @@
 pub struct StartRequest {
     #[prost(bool, tag = "3")]
     pub no_wait: bool,
-    /// Go duration without use after which it stops; empty: as `up` was told.
+    /// Go duration without use after which it stops; empty: as before, for a new one as
+    /// `up` was told. Kept with the workspace.
     #[prost(string, tag = "4")]
     pub timeout: ::prost::alloc::string::String,
+    /// Who has it started by coming to it while it is stopped: `owner`, `anyone` or
+    /// `never`; empty: as before, `owner` for a new one. Kept with the workspace.
+    #[prost(string, tag = "5")]
+    pub wake: ::prost::alloc::string::String,
     #[prost(oneof = "start_request::What", tags = "1, 2")]
     pub what: ::core::option::Option<start_request::What>,
 }
@@ -99,6 +104,9 @@ pub struct Workspace {
     /// What to type to get a shell in it; empty where SSH is switched off.
     #[prost(string, tag = "12")]
     pub ssh: ::prost::alloc::string::String,
+    /// Who has it started by coming to it while it is stopped: `owner`, `anyone` or `never`.
+    #[prost(string, tag = "13")]
+    pub wake: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Port {
@@ -116,7 +124,7 @@ pub struct Port {
     pub name: ::prost::alloc::string::String,
     #[prost(string, tag = "6")]
     pub description: ::prost::alloc::string::String,
-    /// Whether a process of the workspace listens. Told by `Describe` only.
+    /// Whether a process of the workspace listens.
     #[prost(bool, tag = "7")]
     pub served: bool,
 }
@@ -158,6 +166,9 @@ pub struct DescribeResponse {
     /// Of a run that goes on, in the order of `.gitpod.yml`.
     #[prost(message, repeated, tag = "9")]
     pub tasks: ::prost::alloc::vec::Vec<Task>,
+    /// Go duration without use after which it stops.
+    #[prost(string, tag = "10")]
+    pub timeout: ::prost::alloc::string::String,
 }
 /// One task of `.gitpod.yml`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -275,6 +286,16 @@ pub struct SetTimeoutRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetTimeoutResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetWakeRequest {
+    #[prost(string, tag = "1")]
+    pub workspace_id: ::prost::alloc::string::String,
+    /// `owner`, `anyone` or `never`.
+    #[prost(string, tag = "2")]
+    pub wake: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetWakeResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ShareRequest {
     #[prost(string, tag = "1")]
@@ -1206,7 +1227,7 @@ pub mod access_client {
                 .insert(GrpcMethod::new("gitpod.local.v1.Access", "Open"));
             self.inner.unary(req, path, codec).await
         }
-        /// Opens a port of the present run to everybody, or to its owner alone.
+        /// Opens a port to everybody, or to its owner alone. Kept with the workspace.
         pub async fn set_port(
             &mut self,
             request: impl tonic::IntoRequest<super::SetPortRequest>,
@@ -1231,7 +1252,7 @@ pub mod access_client {
                 .insert(GrpcMethod::new("gitpod.local.v1.Access", "SetPort"));
             self.inner.unary(req, path, codec).await
         }
-        /// Another limit on how long nobody may use the present run.
+        /// Another limit on how long nobody may use it. Kept with the workspace.
         pub async fn set_timeout(
             &mut self,
             request: impl tonic::IntoRequest<super::SetTimeoutRequest>,
@@ -1254,6 +1275,31 @@ pub mod access_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("gitpod.local.v1.Access", "SetTimeout"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Another answer to who has it started by coming to it while it is stopped.
+        pub async fn set_wake(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetWakeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetWakeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/gitpod.local.v1.Access/SetWake",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("gitpod.local.v1.Access", "SetWake"));
             self.inner.unary(req, path, codec).await
         }
         /// Lets everybody with the link in.
@@ -1349,12 +1395,12 @@ pub mod access_server {
             &self,
             request: tonic::Request<super::OpenRequest>,
         ) -> std::result::Result<tonic::Response<super::OpenResponse>, tonic::Status>;
-        /// Opens a port of the present run to everybody, or to its owner alone.
+        /// Opens a port to everybody, or to its owner alone. Kept with the workspace.
         async fn set_port(
             &self,
             request: tonic::Request<super::SetPortRequest>,
         ) -> std::result::Result<tonic::Response<super::SetPortResponse>, tonic::Status>;
-        /// Another limit on how long nobody may use the present run.
+        /// Another limit on how long nobody may use it. Kept with the workspace.
         async fn set_timeout(
             &self,
             request: tonic::Request<super::SetTimeoutRequest>,
@@ -1362,6 +1408,11 @@ pub mod access_server {
             tonic::Response<super::SetTimeoutResponse>,
             tonic::Status,
         >;
+        /// Another answer to who has it started by coming to it while it is stopped.
+        async fn set_wake(
+            &self,
+            request: tonic::Request<super::SetWakeRequest>,
+        ) -> std::result::Result<tonic::Response<super::SetWakeResponse>, tonic::Status>;
         /// Lets everybody with the link in.
         async fn share(
             &self,
@@ -1573,6 +1624,49 @@ pub mod access_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetTimeoutSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/gitpod.local.v1.Access/SetWake" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetWakeSvc<T: Access>(pub Arc<T>);
+                    impl<T: Access> tonic::server::UnaryService<super::SetWakeRequest>
+                    for SetWakeSvc<T> {
+                        type Response = super::SetWakeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetWakeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Access>::set_wake(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetWakeSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

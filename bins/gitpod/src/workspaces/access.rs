@@ -2,13 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use gitpod_bridge::{Workspace, WorkspaceStore};
 use gitpod_lifecycle::{GoDuration, ManageError, PortSpec, TimeoutKind};
 use gitpod_routing::{
-    HostTarget, InstanceId, LocalPath, NewShare, SecretUrl, Share, ShareId, ShareScope, Visibility,
-    WorkspaceId,
+    HostTarget, InstanceId, LocalPath, NewShare, SecretUrl, Share, ShareId, ShareScope, WorkspaceId,
 };
 
-use super::{WorkspaceError, Workspaces};
+use super::{Definition, WorkspaceError, Workspaces, definition};
+use crate::cli::PortVisibility;
 
 impl Workspaces {
     /// A link that makes whoever opens it first the owner of a workspace in that browser.
@@ -80,42 +81,85 @@ impl Workspaces {
         }
     }
 
-    /// Opens a port of the present run to everybody, or to its owner alone.
+    /// Opens a port of a workspace to everybody, or to its owner alone, from now on.
     pub(crate) async fn set_port(
         &self,
         id: &WorkspaceId,
         port: u16,
-        visibility: Visibility,
+        visibility: PortVisibility,
     ) -> Result<(), WorkspaceError> {
         if port == 0 {
             return Err(no_port());
         }
-        let instance = self.live(id).await?;
+        let _turn = self.shared.turns.wait(id).await;
+        let record = self.record(id).await?;
+        let keep = |definition: &mut Definition| {
+            definition.ports.insert(port, visibility);
+        };
+        self.redefine(&record.workspace, keep).await?;
+        if let Some(row) = record.latest.filter(|row| !row.is_stopped()) {
+            let set = self.set_port_of_run(&row.id, port, visibility).await;
+            unless_ended(set)?;
+        }
+        self.send_workspace(id).await;
+        Ok(())
+    }
+
+    async fn set_port_of_run(
+        &self,
+        instance: &InstanceId,
+        port: u16,
+        visibility: PortVisibility,
+    ) -> Result<(), ManageError> {
         let manager = &self.shared.manager;
-        let described = manager.describe(&instance).await?;
+        let described = manager.describe(instance).await?;
         let mut known = described.record.spec.ports.into_iter();
         let known = known.rfind(|known| known.port == port);
         let mut spec = known.unwrap_or_else(|| PortSpec::new(port));
-        spec.visibility = visibility;
-        Ok(manager.expose_port(&instance, spec).await?)
+        spec.visibility = visibility.into();
+        manager.expose_port(instance, spec).await
     }
 
-    /// Gives the present run another limit on how long nobody may use it.
+    /// Gives a workspace another limit on how long nobody may use it, from now on.
     pub(crate) async fn set_timeout(
         &self,
         id: &WorkspaceId,
         limit: GoDuration,
     ) -> Result<(), WorkspaceError> {
-        let instance = self.live(id).await?;
-        let set = self
-            .shared
-            .manager
-            .set_timeout(&instance, TimeoutKind::Inactivity, limit);
-        match set.await {
-            Err(ManageError::Invalid(why)) => Err(WorkspaceError::Invalid(format!(
-                "{why}; fix: write it like 30m or 2h"
-            ))),
-            done => Ok(done?),
+        let _turn = self.shared.turns.wait(id).await;
+        let record = self.record(id).await?;
+        let keep = |definition: &mut Definition| definition.timeout = Some(limit.to_string());
+        let mut wanted = definition::of(&record.workspace);
+        keep(&mut wanted);
+        wanted.check()?;
+        if let Some(row) = record.latest.as_ref().filter(|row| !row.is_stopped()) {
+            let manager = &self.shared.manager;
+            let set = manager.set_timeout(&row.id, TimeoutKind::Inactivity, limit);
+            match unless_ended(set.await) {
+                Err(ManageError::Invalid(why)) => {
+                    let why = format!("{why}; fix: write it like 30m or 2h");
+                    return Err(WorkspaceError::Invalid(why));
+                }
+                set => set?,
+            }
+        }
+        self.redefine(&record.workspace, keep).await?;
+        self.send_workspace(id).await;
+        Ok(())
+    }
+
+    /// Changes what is kept of `workspace`, whose turn it is.
+    async fn redefine(
+        &self,
+        workspace: &Workspace,
+        change: impl FnOnce(&mut Definition),
+    ) -> Result<(), WorkspaceError> {
+        let mut definition = definition::of(workspace);
+        change(&mut definition);
+        let (store, id) = (&self.shared.store, &workspace.id);
+        match store.redefine_workspace(id, definition.to_json()).await? {
+            true => Ok(()),
+            false => Err(WorkspaceError::NotFound(id.to_string())),
         }
     }
 
@@ -128,6 +172,14 @@ impl Workspaces {
             .filter(|row| !row.is_stopped());
         row.map(|row| row.id)
             .ok_or_else(|| WorkspaceError::NotRunning(id.to_string()))
+    }
+}
+
+/// A run that has just ended needs no change: the next one begins with it.
+fn unless_ended(done: Result<(), ManageError>) -> Result<(), ManageError> {
+    match done {
+        Err(ManageError::NotFound(_)) => Ok(()),
+        done => done,
     }
 }
 

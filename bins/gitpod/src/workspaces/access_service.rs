@@ -2,18 +2,20 @@
 
 use std::time::{Duration, SystemTime};
 
+use clap::ValueEnum;
 use gitpod_lifecycle::GoDuration;
-use gitpod_routing::{SecretUrl, Share, ShareScope, Visibility};
+use gitpod_routing::{SecretUrl, Share, ShareScope};
 use jiff::Timestamp;
 use tonic::{Request, Response, Status};
 
 use super::service::parse;
-use super::{WorkspaceError, Workspaces};
+use super::{WorkspaceError, Workspaces, wake};
+use crate::cli::PortVisibility;
 use crate::local::access_server::Access;
 use crate::local::{
     ListSharesRequest, ListSharesResponse, OpenRequest, OpenResponse, SetPortRequest,
-    SetPortResponse, SetTimeoutRequest, SetTimeoutResponse, ShareRequest, SharedLink,
-    UnshareRequest, UnshareResponse,
+    SetPortResponse, SetTimeoutRequest, SetTimeoutResponse, SetWakeRequest, SetWakeResponse,
+    ShareRequest, SharedLink, UnshareRequest, UnshareResponse,
 };
 
 #[tonic::async_trait]
@@ -32,14 +34,11 @@ impl Access for Workspaces {
     ) -> Result<Response<SetPortResponse>, Status> {
         let request = request.into_inner();
         let id = parse(&request.workspace_id)?;
-        let visibility = match request.visibility.as_str() {
-            "private" => Visibility::Private,
-            "public" => Visibility::Public,
-            other => {
-                let why = format!("{other:?} is neither `private` nor `public`");
-                return Err(Status::invalid_argument(why));
-            }
-        };
+        let visibility = PortVisibility::from_str(&request.visibility, false);
+        let visibility = visibility.map_err(|_| {
+            let other = &request.visibility;
+            WorkspaceError::Invalid(format!("{other:?} is neither `private` nor `public`"))
+        })?;
         let number = port(request.port)?.unwrap_or_default();
         Self::set_port(self, &id, number, visibility).await?;
         Ok(Response::new(SetPortResponse {}))
@@ -53,6 +52,18 @@ impl Access for Workspaces {
         let id = parse(&request.workspace_id)?;
         Self::set_timeout(self, &id, duration(&request.timeout)?).await?;
         Ok(Response::new(SetTimeoutResponse {}))
+    }
+
+    async fn set_wake(
+        &self,
+        request: Request<SetWakeRequest>,
+    ) -> Result<Response<SetWakeResponse>, Status> {
+        let request = request.into_inner();
+        let id = parse(&request.workspace_id)?;
+        let wake = wake::policy(&request.wake)?;
+        let wake = wake.ok_or_else(|| WorkspaceError::Invalid("no policy is named".to_owned()))?;
+        Self::set_wake(self, &id, wake).await?;
+        Ok(Response::new(SetWakeResponse {}))
     }
 
     async fn share(&self, request: Request<ShareRequest>) -> Result<Response<SharedLink>, Status> {

@@ -1,12 +1,15 @@
 //! What is needed to start a workspace again.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use gitpod_bridge::Workspace;
+use gitpod_lifecycle::GoDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::Checkout;
+use crate::cli::{Checkout, PortVisibility, Wake};
 use crate::local::Repository;
 
 /// How a workspace was asked for, kept with it.
@@ -24,6 +27,12 @@ pub(crate) struct Definition {
     /// Go duration without use after which it stops.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) timeout: Option<String>,
+    /// Who has it started by coming to it while it is stopped.
+    #[serde(default)]
+    pub(crate) wake: Wake,
+    /// Who may use which port, whatever `.gitpod.yml` says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) ports: BTreeMap<u16, PortVisibility>,
 }
 
 impl fmt::Debug for Definition {
@@ -39,7 +48,7 @@ impl From<Repository> for Definition {
             location: from.location,
             branch: (!from.branch.is_empty()).then_some(from.branch),
             depth: NonZeroU32::new(from.depth),
-            timeout: None,
+            ..Self::default()
         }
     }
 }
@@ -51,8 +60,20 @@ impl Definition {
             location,
             branch: checkout.branch,
             depth: checkout.depth.and_then(NonZeroU32::new),
-            timeout: None,
+            ..Self::default()
         }
+    }
+
+    /// After how long without use it stops, as people write it, if `other` holds for those
+    /// that say nothing.
+    pub(super) fn timeout_or(&self, other: Duration) -> String {
+        let own = self.timeout.as_deref().and_then(|text| text.parse().ok());
+        let text = own.unwrap_or(GoDuration::from(other)).to_string();
+        let text = text
+            .strip_suffix("m0s")
+            .map_or(text.clone(), |rest| format!("{rest}m"));
+        text.strip_suffix("h0m")
+            .map_or(text.clone(), |rest| format!("{rest}h"))
     }
 
     pub(super) fn to_json(&self) -> serde_json::Value {
@@ -70,4 +91,34 @@ pub(super) fn of(workspace: &Workspace) -> Definition {
             ..Definition::default()
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definition_is_read_back_also_by_and_from_other_versions() {
+        let mut definition = Definition::new("/srv/x".to_owned(), Checkout::default());
+        definition.ports.insert(3000, PortVisibility::Public);
+        let mut json = definition.to_json();
+        json["of_a_later_version"] = 1.into();
+        let read: Definition = serde_json::from_value(json).unwrap();
+        assert_eq!(read, definition);
+        let early = serde_json::json!({"location": "/srv/x"});
+        let read: Definition = serde_json::from_value(early).unwrap();
+        assert!(read.ports.is_empty());
+    }
+
+    #[test]
+    fn timeout_is_told_as_people_write_it() {
+        let mut definition = Definition::default();
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        for (other, told) in [(30, "30m"), (120, "2h"), (90, "1h30m"), (600, "10h")] {
+            assert_eq!(definition.timeout_or(minutes(other)), told);
+        }
+        assert_eq!(definition.timeout_or(Duration::from_secs(8)), "8s");
+        definition.timeout = Some("5400s".to_owned());
+        assert_eq!(definition.timeout_or(minutes(1)), "1h30m");
+    }
 }

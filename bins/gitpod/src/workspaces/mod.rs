@@ -20,23 +20,28 @@ mod removal;
 mod remove;
 mod route;
 mod service;
+mod serving;
 mod start;
 mod tasks;
 mod turn;
 mod view;
+mod wake;
 mod watch;
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use gitpod_bridge::{SqliteStore, WorkspaceRecord, WorkspaceStore};
 use gitpod_lifecycle::process::{Layout, ProcessCluster};
 use gitpod_lifecycle::{GitSource, Manager, WorkspaceName};
 use gitpod_routing::{Links, MemoryProvider, WorkspaceId};
-use tokio::sync::{broadcast, watch as change};
+use tokio::sync::{RwLock, broadcast, watch as change};
 
 pub(crate) use self::access_service::link;
 pub(crate) use self::definition::Definition;
 pub(crate) use self::error::WorkspaceError;
+use self::route::Routes;
+pub(crate) use self::serving::follow_ports;
 use self::turn::Turns;
 pub(crate) use self::watch::{announce, follow_manager};
 use crate::ssh::Endpoint;
@@ -55,7 +60,9 @@ pub(crate) struct Workspaces {
 struct Shared {
     manager: Manager,
     store: SqliteStore,
-    routes: MemoryProvider,
+    routes: Routes,
+    /// Whether anything is still started. Held while something is.
+    opening: RwLock<Opening>,
     /// Knows where their files are, and how their limits are held.
     cluster: ProcessCluster,
     events: broadcast::Sender<local::Event>,
@@ -66,6 +73,14 @@ struct Shared {
     ssh: Option<Endpoint>,
     /// Makes links that let people in.
     links: Links,
+}
+
+/// Whether workspaces may be started.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Opening {
+    Open,
+    /// This process is about to end.
+    Closed,
 }
 
 /// How many events a watcher may fall behind before it is told to look anew.
@@ -84,7 +99,8 @@ impl Workspaces {
             shared: Arc::new(Shared {
                 manager,
                 store,
-                routes,
+                routes: Routes::new(routes),
+                opening: RwLock::new(Opening::Open),
                 cluster,
                 events: broadcast::Sender::new(EVENTS),
                 turns: Turns::default(),
@@ -109,11 +125,8 @@ impl Workspaces {
     pub(crate) async fn list(&self) -> Result<Vec<local::Workspace>, WorkspaceError> {
         let mut records = self.shared.store.workspaces().await?;
         records.sort_by_key(|record| std::cmp::Reverse(record.workspace.created_at));
-        let mut workspaces = Vec::with_capacity(records.len());
-        for record in &records {
-            workspaces.push(self.view(record).await);
-        }
-        Ok(workspaces)
+        // Side by side, as each asks its supervisor.
+        Ok(join_all(records.iter().map(|record| self.view(record))).await)
     }
 
     /// One of them.
@@ -134,7 +147,9 @@ impl Workspaces {
     ) -> Result<local::DescribeResponse, WorkspaceError> {
         let record = self.record(id).await?;
         let definition = definition::of(&record.workspace);
+        let timeouts = &self.shared.manager.settings().timeouts;
         let mut answer = local::DescribeResponse {
+            timeout: definition.timeout_or(timeouts.inactivity),
             workspace: Some(self.get(id).await?),
             conditions: view::conditions_of_row(record.latest.as_ref()),
             content: Some(local::Content {
@@ -160,9 +175,6 @@ impl Workspaces {
             answer.limits = self.shared.cluster.limits(&row.id).unwrap_or_default();
             let socket = self.layout().socket(&row.id);
             answer.tasks = tasks::tasks(&socket).await;
-            if let Some(workspace) = &mut answer.workspace {
-                ports::add_served(workspace, &socket, self.shared.manager.settings()).await;
-            }
         }
         Ok(answer)
     }
@@ -181,6 +193,10 @@ impl Workspaces {
             && let Ok(described) = self.shared.manager.describe(&row.id).await
         {
             view::add_live_ports_and_token(&mut workspace, &described);
+            if workspace.phase == "running" {
+                let socket = self.layout().socket(&row.id);
+                ports::add_served(&mut workspace, &socket, self.shared.manager.settings()).await;
+            }
         }
         workspace
     }

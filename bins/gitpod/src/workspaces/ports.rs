@@ -1,5 +1,6 @@
 //! Which ports of a running workspace are listened on.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use gitpod_lifecycle::Settings;
@@ -41,9 +42,18 @@ pub(super) async fn add_served(
     workspace.ports.sort_by_key(|port| port.port);
 }
 
+/// What a supervisor says of ports.
 #[derive(Deserialize)]
-struct Told {
+pub(super) struct Told {
     ports: Vec<Port>,
+}
+
+impl Told {
+    /// Those that somebody listens on.
+    pub(super) fn served(&self) -> BTreeSet<u16> {
+        let served = self.ports.iter().filter(|port| port.served);
+        served.map(|port| port.local_port).collect()
+    }
 }
 
 #[derive(Deserialize)]

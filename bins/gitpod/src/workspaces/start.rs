@@ -3,12 +3,14 @@
 use std::str::FromStr;
 
 use gitpod_bridge::{NewInstance, NewWorkspace, WorkspaceStore};
-use gitpod_lifecycle::{ContentSource, GitSource, GoDuration, Spec, WorkspaceName};
+use gitpod_lifecycle::{ContentSource, GitSource, GoDuration, PortSpec, Spec, WorkspaceName};
 use gitpod_routing::{InstanceId, WorkspaceId};
 use jiff::Timestamp;
 
 use super::definition::{self, Definition};
-use super::{CLUSTER, WorkspaceError, Workspaces, name};
+use super::{CLUSTER, Opening, WorkspaceError, Workspaces, name};
+use crate::cli::{PortVisibility, Wake};
+use crate::repository;
 
 /// User id of everything on a machine with one user.
 const OWNER: &str = "local";
@@ -26,6 +28,7 @@ impl Workspaces {
             .with_definition(definition.to_json());
         let _turn = self.shared.turns.wait(&id).await;
         self.shared.store.create_workspace(new).await?;
+        self.shared.routes.set_policy(&id, definition.wake.into());
         self.shared.roster.send_replace(());
         let instance = self.run(&id, &definition).await?;
         Ok((id, instance))
@@ -37,23 +40,38 @@ impl Workspaces {
         &self,
         id: &WorkspaceId,
         timeout: Option<String>,
+        wake: Option<Wake>,
     ) -> Result<InstanceId, WorkspaceError> {
         let _turn = self.shared.turns.wait(id).await;
         let record = self.record(id).await?;
+        if let Some(wake) = wake {
+            self.keep_policy(&record.workspace, wake).await?;
+        }
         if let Some(row) = record.latest.as_ref().filter(|row| !row.is_stopped()) {
             return Ok(row.id.clone());
         }
         let mut definition = definition::of(&record.workspace);
-        definition.timeout = timeout.or(definition.timeout);
+        definition.wake = wake.unwrap_or(definition.wake);
+        if timeout.is_some() {
+            definition.timeout = timeout;
+            definition.check()?;
+            let kept = definition.to_json();
+            self.shared.store.redefine_workspace(id, kept).await?;
+        }
         definition.check()?;
         self.run(id, &definition).await
     }
 
-    async fn run(
+    /// Begins a run of a workspace that has none, and whose turn it is.
+    pub(super) async fn run(
         &self,
         id: &WorkspaceId,
         definition: &Definition,
     ) -> Result<InstanceId, WorkspaceError> {
+        let opening = self.shared.opening.read().await;
+        if *opening == Opening::Closed {
+            return Err(WorkspaceError::Ending);
+        }
         let instance = InstanceId::from_str(&uuid::Uuid::new_v4().to_string())
             .map_err(|why| WorkspaceError::Invalid(why.to_string()))?;
         let row = NewInstance::new(instance.clone(), id.clone(), CLUSTER);
@@ -80,11 +98,25 @@ fn spec(
     OWNER.clone_into(&mut spec.owner);
     spec.content = ContentSource::Git(source);
     spec.timeouts.inactivity = definition.timeout()?;
+    // What its content says of them is added once that is there.
+    spec.ports = definition.ports.iter().map(port).collect();
     Ok(spec)
 }
 
+fn port((number, visibility): (&u16, &PortVisibility)) -> PortSpec {
+    let mut port = PortSpec::new(*number);
+    port.visibility = (*visibility).into();
+    port
+}
+
 impl Definition {
-    fn check(&self) -> Result<(), WorkspaceError> {
+    /// Whether a run can be made of it.
+    pub(super) fn check(&self) -> Result<(), WorkspaceError> {
+        let repository = repository::check(&self.location, self.branch.as_deref());
+        repository.map_err(|why| {
+            let text = format!("{}; fix: {}", why.what_and_why(), why.remedy());
+            WorkspaceError::Invalid(text)
+        })?;
         self.timeout().map(drop)
     }
 

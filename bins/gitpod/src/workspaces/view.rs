@@ -6,6 +6,7 @@ use gitpod_lifecycle::{
 };
 use jiff::Timestamp;
 
+use super::definition::{self, Definition};
 use crate::local;
 
 /// One workspace and its latest run, as its row says.
@@ -13,11 +14,13 @@ use crate::local;
 /// URLs are those of this process, which may listen elsewhere than an earlier one.
 pub(super) fn workspace(record: &WorkspaceRecord, settings: &Settings) -> local::Workspace {
     let id = record.workspace.id.as_str();
+    let definition = definition::of(&record.workspace);
     let workspace = local::Workspace {
         id: record.workspace.id.to_string(),
         phase: "stopped".to_owned(),
         repository: GitSource::new(&record.workspace.context_url).remote_for_people(),
         created_at: record.workspace.created_at.to_string(),
+        wake: definition.wake.to_string(),
         ..local::Workspace::default()
     };
     let Some(row) = &record.latest else {
@@ -31,12 +34,7 @@ pub(super) fn workspace(record: &WorkspaceRecord, settings: &Settings) -> local:
             .url_template
             .of_workspace(row.id.as_str(), id, &settings.host_url),
         owner_token: token.map_or_else(String::new, |token| token.expose().to_owned()),
-        ports: row
-            .state
-            .exposed_ports
-            .iter()
-            .map(|exposed| port(exposed, row, settings))
-            .collect(),
+        ports: ports(row, &definition, settings),
         failure: failure(row),
         ..workspace
     }
@@ -47,13 +45,32 @@ fn failure(row: &InstanceRow) -> String {
     conditions.failed.clone().unwrap_or_default()
 }
 
+/// Those of the run; of one that is over, as the next will have them.
+fn ports(row: &InstanceRow, definition: &Definition, settings: &Settings) -> Vec<local::Port> {
+    let exposed = row.state.exposed_ports.iter();
+    let mut ports: Vec<_> = exposed.map(|it| port(it, row, settings)).collect();
+    if !row.is_stopped() {
+        return ports;
+    }
+    for (number, visibility) in &definition.ports {
+        let number = u32::from(*number);
+        let visibility = visibility.to_string();
+        match ports.iter_mut().find(|port| port.port == number) {
+            Some(known) => known.visibility = visibility,
+            None => ports.push(local::Port {
+                port: number,
+                visibility,
+                protocol: "http".to_owned(),
+                url: url(number, row, settings),
+                ..local::Port::default()
+            }),
+        }
+    }
+    ports.sort_by_key(|port| port.port);
+    ports
+}
+
 fn port(port: &ExposedPort, row: &InstanceRow, settings: &Settings) -> local::Port {
-    let (instance, workspace) = (row.id.as_str(), row.workspace_id.as_str());
-    let url = u16::try_from(port.port).map(|number| {
-        settings
-            .port_url_template
-            .of_port(instance, workspace, &settings.host_url, number)
-    });
     local::Port {
         port: port.port,
         visibility: match port.visibility {
@@ -66,9 +83,19 @@ fn port(port: &ExposedPort, row: &InstanceRow, settings: &Settings) -> local::Po
             _ => "http",
         }
         .to_owned(),
-        url: url.unwrap_or_default(),
+        url: url(port.port, row, settings),
         ..local::Port::default()
     }
+}
+
+fn url(port: u32, row: &InstanceRow, settings: &Settings) -> String {
+    let (instance, workspace) = (row.id.as_str(), row.workspace_id.as_str());
+    let url = u16::try_from(port).map(|number| {
+        settings
+            .port_url_template
+            .of_port(instance, workspace, &settings.host_url, number)
+    });
+    url.unwrap_or_default()
 }
 
 /// Adds what the row of a live run does not hold, or not yet.

@@ -1,6 +1,10 @@
 //! Commands about who may use workspaces, and about the program itself.
 
-use crate::harness::{Up, gitpod, repository, wait_until};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::harness::{PATIENCE, Response, Up, free_port, gitpod, program, repository, wait_until};
 
 fn text(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -114,6 +118,36 @@ fn ports_are_shown_and_opened_to_everybody() {
 }
 
 #[test]
+fn whether_somebody_listens_is_told_everywhere_and_as_an_event() {
+    let up = Up::new();
+    let port = free_port();
+    let yml = format!(
+        "tasks:\n  - command: until [ -e go ]; do sleep 0.1; done; exec python3 -m http.server {port}\nports:\n  - port: {port}\n"
+    );
+    let repo = repository(&[(".gitpod.yml", &yml)]);
+    let workspace = up.start(repo.path());
+    let id = workspace.id();
+    let listed = up.json(&["list", "-o", "json"]);
+    assert_eq!(listed[0]["ports"][0]["served"], false, "{listed}");
+
+    let files = up.describe(id)["content"]["path"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    std::fs::write(std::path::Path::new(&files).join("go"), "").unwrap();
+
+    wait_until("an event says that it is served", || {
+        up.events()
+            .iter()
+            .any(|event| event["event"] == "workspace" && event["ports"][0]["served"] == true)
+    });
+    let listed = up.json(&["list", "-o", "json"]);
+    assert_eq!(listed[0]["ports"], up.describe(id)["ports"]);
+    assert_eq!(listed[0]["ports"], up.json(&["ports", id, "-o", "json"]));
+    assert_eq!(listed[0]["ports"][0]["served"], true, "{listed}");
+}
+
+#[test]
 fn timeout_changes_when_a_run_stops() {
     let up = Up::new();
     let repo = repository(&[]);
@@ -125,15 +159,54 @@ fn timeout_changes_when_a_run_stops() {
         up.describe(id)["stops_at"].as_str().unwrap() > before.as_str()
     });
     assert_eq!(up.run(&["timeout", id, "0"]).status.code(), Some(2));
+}
 
-    assert!(up.run(&["stop", id]).status.success());
-    let stopped = up.run(&["timeout", id, "2h"]);
-    let why = String::from_utf8_lossy(&stopped.stderr);
-    assert_eq!(stopped.status.code(), Some(1));
+#[test]
+fn ports_and_timeout_are_the_workspaces_and_hold_for_its_next_runs() {
+    let up = Up::new();
+    let yml = "ports:\n  - port: 3000\n    name: shop\n  - port: 5000\n    visibility: public\n";
+    let repo = repository(&[(".gitpod.yml", yml)]);
+    let workspace = up.start(repo.path());
+    let id = workspace.id();
     assert!(
-        why.contains("does not run") && why.contains("fix: gitpod start"),
-        "{why}"
+        up.run(&["ports", id, "--set", "3000=public", "--set", "5000=private"])
+            .status
+            .success()
     );
+    assert!(up.run(&["stop", id]).status.success());
+    // Both also while it does not run.
+    let set = up.json(&["ports", id, "--set", "4000=public", "-o", "json"]);
+    assert_eq!(set[1]["port"], 4000, "{set}");
+    assert_eq!(up.json(&["ports", id, "-o", "json"]), set);
+    assert!(up.run(&["timeout", id, "5h"]).status.success());
+    assert_eq!(up.run(&["timeout", id, "0"]).status.code(), Some(2));
+
+    let up = Up::at(up.stop(), &[]);
+    up.json(&["start", id, "-o", "json"]);
+
+    let told = up.describe(id);
+    let seen = |index: usize, field: &str| told["ports"][index][field].clone();
+    assert_eq!(
+        (seen(0, "visibility"), seen(0, "name")),
+        ("public".into(), "shop".into())
+    );
+    assert_eq!(
+        (seen(1, "port"), seen(1, "visibility")),
+        (4000.into(), "public".into())
+    );
+    assert_eq!(
+        (seen(2, "port"), seen(2, "visibility")),
+        (5000.into(), "private".into())
+    );
+    let now = jiff::Timestamp::now();
+    let stops_at: jiff::Timestamp = told["stops_at"].as_str().unwrap().parse().unwrap();
+    assert!(
+        stops_at > now + jiff::SignedDuration::from_hours(4),
+        "{stops_at}"
+    );
+    // Nobody listens, which everybody is told of a public port, and nobody of a private one.
+    let status = |port| up.request(&workspace.host(port), "/", &[]).status();
+    assert_eq!((status(3000), status(4000), status(5000)), (404, 404, 401));
 }
 
 #[test]
@@ -160,6 +233,74 @@ fn shares_are_listed_and_outlive_up_and_the_stop_of_the_workspace() {
     assert!(up.run(&["delete", id]).status.success());
     let kept = std::fs::read_to_string(up.state_dir().join("shares.json")).unwrap();
     assert_eq!(kept, "[]", "of a deleted workspace nothing is shared");
+}
+
+/// A second, as promised, and time for a busy machine to start programs.
+const AT_ONCE: Duration = Duration::from_secs(4);
+
+#[test]
+fn attack_35_delete_revokes_shares_and_cuts_off_their_visitors_at_once() {
+    let up = Up::new();
+    let port = free_port();
+    let script = program("upgrade_echo.py").canonicalize().unwrap();
+    let yml = format!(
+        "tasks:\n  - command: exec python3 {} {port}\n",
+        script.display()
+    );
+    let repo = repository(&[(".gitpod.yml", &yml)]);
+    let workspace = up.start(repo.path());
+    up.request_until(&workspace, port, |answer| answer.status() == 426);
+    let share = up.json(&["share", workspace.id(), "-o", "json"]);
+    let url = share["url"].as_str().unwrap();
+    let path = format!("/{}", url.splitn(4, '/').nth(3).unwrap());
+    let visit = up.request(&workspace.ide_host(), &path, &[]);
+    let mut stream = upgraded(&up, &workspace.host(port), &cookie(&visit));
+
+    let begin = Instant::now();
+    std::thread::scope(|scope| {
+        let deleting = scope.spawn(|| up.run(&["delete", workspace.id()]));
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest); // or it is reset
+        assert!(begin.elapsed() < AT_ONCE, "{:?}", begin.elapsed());
+        assert!(deleting.join().unwrap().status.success());
+    });
+    let kept = std::fs::read_to_string(up.state_dir().join("shares.json")).unwrap();
+    assert_eq!(kept, "[]");
+    assert_eq!(up.request(&workspace.ide_host(), &path, &[]).status(), 404);
+}
+
+fn cookie(answer: &Response) -> String {
+    let mut lines = answer.0.lines();
+    let line = lines.find_map(|line| line.strip_prefix("set-cookie: "));
+    let line = line.unwrap_or_else(|| panic!("no cookie: {}", answer.0));
+    line.split(';').next().unwrap().to_owned()
+}
+
+/// A stream to upgrade_echo.py at `host` that is open, as a visitor with `cookie` has it.
+fn upgraded(up: &Up, host: &str, cookie: &str) -> TcpStream {
+    let port = up.address().rsplit_once(':').unwrap().1;
+    let mut stream = TcpStream::connect(up.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!(
+        "GET / HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: http://{host}:{port}\r\n\
+         Connection: Upgrade\r\nUpgrade: echo\r\nCookie: {cookie}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut text = Vec::new();
+    let mut byte = [0];
+    while !text.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        text.push(byte[0]);
+    }
+    assert!(
+        text.starts_with(b"HTTP/1.1 101"),
+        "{}",
+        String::from_utf8_lossy(&text)
+    );
+    stream.write_all(b"x").unwrap();
+    stream.read_exact(&mut byte).unwrap();
+    assert_eq!(&byte, b"x");
+    stream
 }
 
 #[test]

@@ -115,12 +115,13 @@ fn taken_ssh_address_is_refused_and_off_does_without() {
 }
 
 #[test]
-fn workspace_that_is_being_prepared_is_waited_for_and_not_started() {
+fn workspace_that_is_being_prepared_and_wakes_for_nobody_is_told_to_be_waited_for() {
     let up = Up::new();
     // Accepts connections and never answers: a clone that takes for ever.
     let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("git://127.0.0.1:{}/x", mute.local_addr().unwrap().port());
-    let started = up.json(&["start", &url, "--no-wait", "-o", "json"]);
+    let args = ["start", &url, "--no-wait", "--wake", "never", "-o", "json"];
+    let started = up.json(&args);
     let id = started["id"].as_str().unwrap();
     let output = up.run(&["ssh", id]);
     let told = text(&output.stderr);

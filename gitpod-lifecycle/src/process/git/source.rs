@@ -71,8 +71,9 @@ fn check_remote(remote: &str) -> Result<(), ContentError> {
     let host = match remote.split_once("://") {
         Some((scheme, rest)) if SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) => {
             let host = rest.split('/').next().unwrap_or_default();
-            if host.is_empty() && !scheme.eq_ignore_ascii_case("file") {
-                return Err(refused(format!("{remote:?} names no host")));
+            let name = host.rsplit_once('@').map_or(host, |(_, name)| name);
+            if name.is_empty() && !scheme.eq_ignore_ascii_case("file") {
+                return Err(refused("it names no host"));
             }
             host
         }
@@ -142,6 +143,7 @@ mod tests {
             ("file:///srv/x", true),
             ("/srv/x", true),
             ("https:///x", false),
+            ("https://me:s3cret@/x", false),
             ("file:///srv/x\0y", false),
             ("--upload-pack=touch /tmp/x://y", false),
             ("", false),
