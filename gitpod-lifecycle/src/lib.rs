@@ -138,6 +138,8 @@ mod reconcile;
 #[cfg(feature = "runtime")]
 mod records;
 #[cfg(feature = "runtime")]
+mod reports;
+#[cfg(feature = "runtime")]
 mod subscribe;
 
 #[cfg(feature = "runtime")]
@@ -147,8 +149,8 @@ pub use self::{
     content::{ContentError, ContentStore, Finished, NoContent, Prepared, Progress, ProgressStep},
     memory::{MemoryCluster, MemoryContent, MemoryRecords},
     reconcile::{
-        Access, Activity, Adapters, Clock, Description, ManageError, Manager, StopPolicy,
-        TimeoutKind,
+        Access, Activity, Adapters, Clock, Description, ManageError, Manager, ManagerActivity,
+        StopPolicy, TimeoutKind,
     },
     records::{Listing, Record, RecordError, Records},
     subscribe::{ContentProgress, Lagged, Subscription},

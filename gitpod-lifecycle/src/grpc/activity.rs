@@ -1,28 +1,27 @@
 //! Telling a manager elsewhere who is active.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gitpod_routing::{ActivitySink, InstanceId, WorkspaceInfo};
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::sync::Mutex;
 use tonic::body::Body as TonicBody;
 use tonic::client::GrpcService;
 use tonic::codegen::{Body, Bytes, StdError};
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
 
 use super::client::{MarkActiveRequest, WorkspaceManagerClient};
+use crate::reports::{Lost, Reports};
 
-/// An [`ActivitySink`] that calls `MarkActive`, at most once in ten seconds for each
-/// instance, however many requests there are.
+/// An [`ActivitySink`] that calls `MarkActive`: at the first use of an instance, and then once
+/// for each five seconds in which it was used, however many requests there are.
 ///
-/// A call that fails is logged and not made again: the next request makes the next one.
-pub struct RemoteActivity {
-    last: Mutex<HashMap<InstanceId, Instant>>,
-    reports: mpsc::Sender<InstanceId>,
-}
+/// A call that fails is made again, after one second at first and ten at most, for five
+/// minutes; whoever is used for longer than that makes calls of its own. How long the oldest
+/// use has waited is told by the gauge `gitpod_activity_unreported_seconds`: what the manager
+/// knows of who is active may be that old.
+pub struct RemoteActivity(Arc<Reports>);
 
 impl fmt::Debug for RemoteActivity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,11 +30,7 @@ impl fmt::Debug for RemoteActivity {
 }
 
 /// Shorter than any timeout somebody would set, longer than a page takes to load.
-const INTERVAL: Duration = Duration::from_secs(10);
-/// Entries of instances that are long gone are dropped when there are so many.
-const TIDY_AT: usize = 1024;
-/// How many wait while the manager is slow; more are left to their next request.
-const MOST_WAITING: usize = 1024;
+const INTERVAL: Duration = Duration::from_secs(5);
 /// **Source:** the reference.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -49,53 +44,45 @@ impl RemoteActivity {
         T::ResponseBody: Body<Data = Bytes> + Send + 'static,
         <T::ResponseBody as Body>::Error: Into<StdError> + Send,
     {
-        let (reports, waiting) = mpsc::channel(MOST_WAITING);
-        let sink = Self {
-            last: Mutex::default(),
-            reports,
+        let reports = Arc::<Reports>::default();
+        let sink = Self(Arc::clone(&reports));
+        let client = Mutex::new(client); // one call at a time
+        let deliver = async move {
+            let tell = |instance| mark_active(&client, instance);
+            reports.deliver(INTERVAL, tell).await;
         };
-        (sink, report_all(client, waiting))
+        (sink, deliver)
     }
 }
 
-async fn report_all<T>(
-    mut client: WorkspaceManagerClient<T>,
-    mut waiting: mpsc::Receiver<InstanceId>,
-) where
+async fn mark_active<T>(
+    client: &Mutex<WorkspaceManagerClient<T>>,
+    instance: InstanceId,
+) -> Result<(), Lost<Status>>
+where
     T: GrpcService<TonicBody>,
     T::Error: Into<StdError>,
     T::ResponseBody: Body<Data = Bytes> + Send + 'static,
     <T::ResponseBody as Body>::Error: Into<StdError> + Send,
 {
-    while let Some(instance) = waiting.recv().await {
-        let mut request = Request::new(MarkActiveRequest {
-            id: instance.to_string(),
-            ..MarkActiveRequest::default()
-        });
-        request.set_timeout(CALL_TIMEOUT);
-        let call = tokio::time::timeout(CALL_TIMEOUT, client.mark_active(request));
-        match call.await {
-            Ok(Ok(_)) => {}
-            Ok(Err(why)) if why.code() == Code::NotFound => {} // it has ended since
-            Ok(Err(why)) => tracing::warn!(%instance, %why, "activity is not recorded"),
-            Err(_) => tracing::warn!(%instance, "activity is not recorded in time"),
-        }
+    let mut request = Request::new(MarkActiveRequest {
+        id: instance.to_string(),
+        ..MarkActiveRequest::default()
+    });
+    request.set_timeout(CALL_TIMEOUT);
+    let mut client = client.lock().await;
+    let call = tokio::time::timeout(CALL_TIMEOUT, client.mark_active(request));
+    match call.await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(why)) if why.code() == Code::NotFound => Ok(()), // it has ended since
+        Ok(Err(why)) if why.code() == Code::Unavailable => Err(Lost::All(why)),
+        Ok(Err(why)) => Err(Lost::This(why)),
+        Err(_) => Err(Lost::All(Status::deadline_exceeded("no answer in time"))),
     }
 }
 
 impl ActivitySink for RemoteActivity {
     fn active(&self, info: &WorkspaceInfo) {
-        let now = Instant::now();
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = |reported: &Instant| now.duration_since(*reported) < INTERVAL;
-        if last.get(&info.instance).is_some_and(recent) {
-            return;
-        }
-        if last.len() >= TIDY_AT {
-            last.retain(|_, reported| recent(reported));
-        }
-        if self.reports.try_send(info.instance.clone()).is_ok() {
-            last.insert(info.instance.clone(), now);
-        }
+        self.0.note(&info.instance);
     }
 }

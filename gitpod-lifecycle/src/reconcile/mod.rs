@@ -13,6 +13,7 @@
 //! [`Records`]: crate::Records
 //! [`Cluster`]: crate::Cluster
 
+mod activity;
 mod backoff;
 mod clock;
 mod content_step;
@@ -23,6 +24,7 @@ mod pass;
 mod start;
 mod worker;
 
+pub use self::activity::ManagerActivity;
 pub use self::clock::Clock;
 pub use self::error::ManageError;
 pub use self::manager::{Adapters, Description, Manager};

@@ -100,10 +100,11 @@ impl Manager {
         instance: &InstanceId,
         activity: Activity,
     ) -> Result<(), ManageError> {
-        let now = whole_seconds(self.shared.clock.now());
+        let exactly = self.shared.clock.now();
+        let now = whole_seconds(exactly);
         if activity != Activity::FirstUse {
             self.shared.record(instance).await?;
-            self.shared.note_use(instance, now);
+            self.shared.note_use(instance, exactly);
         }
         self.modify(instance, |record| {
             note_activity(&mut record.status, activity, now);
@@ -276,7 +277,7 @@ const ATTEMPTS: u32 = 10;
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 
 /// Records keep whole seconds of activity, rounded down.
-fn whole_seconds(now: Timestamp) -> Timestamp {
+pub(super) fn whole_seconds(now: Timestamp) -> Timestamp {
     let round = TimestampRound::new()
         .smallest(Unit::Second)
         .mode(jiff::RoundMode::Floor);

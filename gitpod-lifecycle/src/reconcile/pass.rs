@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::content_step::{ContentOutcome, ContentStep, content_step};
+use super::modify::whole_seconds;
 use super::worker::Worker;
 use crate::cluster::{ClusterError, ContentStage, Created};
 use crate::condition::{Condition, ConditionType};
@@ -105,6 +106,8 @@ impl Worker {
         if let Some(fired) = verdict.fired {
             events.push(fired.record(&mut status, now));
         }
+        // Limits count to the moment, records to the second.
+        status.last_activity = status.last_activity.map(whole_seconds);
         (status, events)
     }
 
