@@ -3,14 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::header::USER_AGENT;
+use http::{HeaderMap, HeaderValue, Request};
 use papaya::HashMap;
 
 use crate::id::{InstanceId, WorkspaceId};
 use crate::info::WorkspaceInfo;
+use crate::service::{self, WorkspaceService};
 
 /// Hears that a workspace is used, so that it is not stopped for being idle.
 ///
-/// Called once for each request and each login, and at most once a second for each stream
+/// Called once for each request and each login, and at most four times a second for each stream
 /// that is used; on the path of the request: return at once, and coalesce. What one call leaves out, the next one says.
 ///
 /// # Source
@@ -20,6 +23,41 @@ pub trait ActivitySink: fmt::Debug + Send + Sync + 'static {
     /// Workspace `info` is used now.
     fn active(&self, info: &WorkspaceInfo);
 }
+
+/// Whether `request` to `service` means that somebody uses the workspace: not if a browser
+/// asks ahead of time, a page reloads itself, or a program only looks whether it is well.
+pub(crate) fn is_use<B>(service: WorkspaceService, request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let asks_how_it_is =
+        service == WorkspaceService::Supervisor && request.uri().path().starts_with(STATUS);
+    !asks_how_it_is
+        && !service::is_ahead_of_time(headers)
+        && !service::is_self_reload(headers)
+        && !is_health_check(headers)
+}
+
+/// Whether a program says that it only looks whether a server is well. Those that do not say
+/// are not noticed.
+pub(crate) fn is_health_check(headers: &HeaderMap) -> bool {
+    let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+    let agent = agent.unwrap_or_default().to_ascii_lowercase();
+    let says = |word: &&str| memchr::memmem::find(&agent, word.as_bytes()).is_some();
+    CHECKERS.iter().any(says)
+}
+
+/// Below this the supervisor tells how it and the workspace are.
+const STATUS: &str = "/_supervisor/v1/status/";
+
+/// **Source:** what Kubernetes, load balancers and services that watch others call themselves.
+const CHECKERS: [&str; 7] = [
+    "kube-probe",
+    "healthcheck",
+    "health check",
+    "googlehc",
+    "blackbox exporter",
+    "uptime",
+    "pingdom",
+];
 
 /// An [`ActivitySink`] that listens to nobody: workspaces are stopped by other means.
 #[derive(Clone, Copy, Debug, Default)]

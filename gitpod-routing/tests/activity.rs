@@ -93,11 +93,12 @@ async fn bytes_of_another_protocol_and_of_uploads_are_use() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_ahead_of_time_are_no_use() {
+async fn requests_ahead_of_time_and_health_checks_are_no_use() {
     let file = "HTTP/1.1 200 OK\ncontent-length: 1000000\n\n";
     for fields in [
         "sec-purpose: prefetch",
         "sec-fetch-mode: navigate\nsec-fetch-site: same-origin", // a page reloads itself
+        "user-agent: ELB-HealthChecker/2.0",
     ] {
         let request = format!("GET / HTTP/1.1\n{fields}\n");
         assert_eq!(reports(&request, b"", file, b"part").await, 0, "{fields}");

@@ -10,7 +10,7 @@ use crate::activity::ActivitySink;
 use crate::info::WorkspaceInfo;
 use crate::stage::Permit;
 
-/// Reports use of one workspace by one stream, at most once a second.
+/// Reports use of one workspace by one stream, at most four times a second.
 pub(crate) struct Usage {
     sink: Arc<dyn ActivitySink>,
     info: Arc<WorkspaceInfo>,
@@ -48,4 +48,4 @@ impl fmt::Debug for Usage {
 }
 
 /// Between two reports of one stream. Timeouts of workspaces are far longer.
-const INTERVAL: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_millis(250);

@@ -6,8 +6,7 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::activity::ActivitySink;
-use crate::service;
+use crate::activity::{ActivitySink, is_use};
 use crate::stage::{Permit, Routed};
 
 /// Applies [`ReportActivity`].
@@ -44,7 +43,8 @@ impl<S> Layer<S> for ReportActivityLayer {
 ///
 /// Requests that were refused do not count, so nobody keeps a workspace of someone else
 /// awake, and neither do those that a browser sends ahead of time, or because a page reloads
-/// itself. It sits behind authorisation, or it does not compile.
+/// itself, nor health checks: requests of programs that call themselves so, and those that ask
+/// the supervisor how it is. It sits behind authorisation, or it does not compile.
 #[derive(Clone, Debug)]
 pub struct ReportActivity<S> {
     inner: S,
@@ -79,8 +79,7 @@ where
     }
 
     fn call(&mut self, routed: Routed<Permit, B>) -> Self::Future {
-        let headers = routed.request().headers();
-        if service::is_ahead_of_time(headers) || service::is_self_reload(headers) {
+        if !is_use(routed.stage().service(), routed.request()) {
             return self.inner.call(routed);
         }
         self.sink.active(routed.stage().info());

@@ -5,6 +5,7 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 
 use crate::access::{Access, OWNER_TOKEN_HEADER};
+use crate::activity::is_health_check;
 use crate::info::WakePolicy;
 use crate::pages::Format;
 use crate::service;
@@ -28,7 +29,10 @@ pub(crate) fn may_start<B>(policy: WakePolicy, access: Access, request: &Request
 
 /// Whether `request` may wait for a workspace that starts.
 pub(crate) fn may_hold<B>(request: &Request<B>) -> bool {
-    *request.method() != Method::OPTIONS && !service::is_ahead_of_time(request.headers())
+    let headers = request.headers();
+    *request.method() != Method::OPTIONS
+        && !service::is_ahead_of_time(headers)
+        && !is_health_check(headers)
 }
 
 /// Whether somebody looks at the answer, and would rather see a page than wait.
@@ -152,6 +156,7 @@ mod tests {
             ("user-agent", "Mozilla/5.0 (compatible; Googlebot/2.1)"),
             ("user-agent", "facebookexternalhit/1.1"),
             ("user-agent", "Slackbot-LinkExpanding 1.0"),
+            ("user-agent", "kube-probe/1.33"),
         ] {
             let request = request(&[field]);
             assert!(
