@@ -21,6 +21,7 @@ mod timeout;
 mod unshare;
 mod version;
 mod view;
+mod wake;
 
 pub(crate) use self::completion::{completion, man};
 pub(crate) use self::delete::delete;
@@ -40,3 +41,4 @@ pub(crate) use self::timeout::timeout;
 pub(crate) use self::unshare::unshare;
 pub(crate) use self::version::version;
 pub(crate) use self::view::WorkspaceView;
+pub(crate) use self::wake::wake;

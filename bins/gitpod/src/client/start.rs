@@ -24,6 +24,7 @@ pub(crate) async fn start(args: StartArgs) -> Result<(), Failure> {
             .timeout
             .map(|timeout| GoDuration::from(timeout).to_string())
             .unwrap_or_default(),
+        wake: args.wake.map(|wake| wake.to_string()).unwrap_or_default(),
     };
     let events = connect(&args.state)
         .await?
@@ -115,7 +116,7 @@ fn what(args: &StartArgs) -> Result<What, Failure> {
         return Ok(What::WorkspaceId(text.clone()));
     }
     Ok(What::Repository(Repository {
-        location: repository::location(text)?,
+        location: repository::location(text, args.checkout.branch.as_deref())?,
         branch: args.checkout.branch.clone().unwrap_or_default(),
         depth: args.checkout.depth.unwrap_or_default(),
     }))

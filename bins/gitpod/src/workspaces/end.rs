@@ -6,7 +6,7 @@ use gitpod_lifecycle::{Cluster, Description, ManageError, StopPolicy, runner_nam
 use gitpod_routing::InstanceId;
 use tokio::task::JoinSet;
 
-use super::{WorkspaceError, Workspaces};
+use super::{Opening, WorkspaceError, Workspaces};
 
 /// How long instances may take to stop in order. Their grace is a second.
 const IN_ORDER: Duration = Duration::from_secs(15);
@@ -18,6 +18,8 @@ impl Workspaces {
     /// Stops all instances at once, whoever started them. Those that cannot be
     /// stopped in order, because the disk is full for instance, are ended by force.
     pub(crate) async fn stop_all(&self) -> Result<(), WorkspaceError> {
+        // Whoever starts something has either done so before the list, or will not.
+        *self.shared.opening.write().await = Opening::Closed;
         let mut stopping = JoinSet::new();
         for live in self.shared.manager.list().await? {
             let this = self.clone();

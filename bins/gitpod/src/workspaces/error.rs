@@ -16,6 +16,9 @@ pub(crate) enum WorkspaceError {
         "workspace {0} does not stop; fix: try `gitpod stop --now {0}`, or look into the logs of `gitpod up`"
     )]
     DoesNotStop(String),
+    /// This `up` is about to end.
+    #[error("`gitpod up` is ending, and starts no workspace; fix: start it again, then try again")]
+    Ending,
     /// It would have to run.
     #[error("workspace {0} does not run; fix: gitpod start {0}")]
     NotRunning(String),
@@ -48,7 +51,7 @@ impl WorkspaceError {
             Self::NotFound(_) => Code::NotFound,
             Self::DoesNotStop(_) => Code::DeadlineExceeded,
             Self::Invalid(_) => Code::InvalidArgument,
-            Self::NotRunning(_) => Code::FailedPrecondition,
+            Self::NotRunning(_) | Self::Ending => Code::FailedPrecondition,
             Self::Store(StoreError::Full { .. }) => Code::ResourceExhausted,
             Self::Store(_)
             | Self::Manage(_)

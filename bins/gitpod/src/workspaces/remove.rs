@@ -65,7 +65,7 @@ impl Workspaces {
         self.send_workspace(id).await;
         self.shared.store.delete_workspace(id).await?;
         self.shared.roster.send_replace(());
-        self.shared.routes.remove(id);
+        self.shared.routes.forget(id);
         Ok(())
     }
 
@@ -101,7 +101,7 @@ impl Workspaces {
     }
 
     /// Waits until the row says so: then whoever asks next sees it, too.
-    async fn stopped(&self, instance: &InstanceId) -> Result<(), WorkspaceError> {
+    pub(super) async fn stopped(&self, instance: &InstanceId) -> Result<(), WorkspaceError> {
         let mut events = self.watch();
         self.shared.manager.gone(instance).await?;
         loop {

@@ -1,84 +1,153 @@
 //! From what the manager says to what routing needs to know.
 
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gitpod_bridge::InstanceRow;
-use gitpod_lifecycle::{
-    StatusUpdate, Token, UpdateAdmission, UpdatePhase, UpdatePort, UpdateProtocol, UpdateVisibility,
-};
+use gitpod_bridge::{ExposedPort, InstanceRow, PortProtocol, PortVisibility};
+use gitpod_lifecycle::StatusUpdate;
 use gitpod_routing::{
-    Admission, InstanceId, MemoryProvider, OwnerToken, PortInfo, Protocol, RunState, WorkspaceId,
-    WorkspaceInfo,
+    MemoryProvider, OwnerToken, PortInfo, Protocol, WakePolicy, WorkspaceId, WorkspaceInfo,
 };
 
-/// Tells routing what `update` says, unless a newer run of the workspace is known.
-pub(super) fn tell(routes: &MemoryProvider, update: &StatusUpdate) {
-    let Some(info) = info(update) else {
-        tracing::warn!(instance = %update.id, "update names no workspace that can be routed to");
-        return;
-    };
-    let newer_known = routes
-        .get(&info.id)
-        .is_some_and(|known| known.instance != info.instance && known.created_at > info.created_at);
-    if !newer_known {
-        routes.insert(info);
+/// What routing is told: of each workspace its latest run, and who may wake it.
+#[derive(Debug)]
+pub(super) struct Routes {
+    table: MemoryProvider,
+    /// Held while the table is changed, so that no change overwrites another one.
+    policies: Mutex<HashMap<WorkspaceId, WakePolicy>>,
+}
+
+impl Routes {
+    pub(super) fn new(table: MemoryProvider) -> Self {
+        Self {
+            table,
+            policies: Mutex::default(),
+        }
+    }
+
+    /// Tells what `update` says, unless a newer run of the workspace is known.
+    pub(super) fn tell(&self, update: &StatusUpdate) {
+        match update.workspace_info() {
+            Some(info) => self.insert(info),
+            None => {
+                tracing::warn!(instance = %update.id, "update names no workspace that can be routed to");
+            }
+        }
+    }
+
+    /// Tells of a run that ended before this process began, or just now.
+    pub(super) fn tell_stopped(&self, row: &InstanceRow) {
+        self.insert(stopped(row));
+    }
+
+    /// From now on workspace `id` is woken as `policy` says.
+    pub(super) fn set_policy(&self, id: &WorkspaceId, policy: WakePolicy) {
+        let mut policies = self.lock();
+        policies.insert(id.clone(), policy);
+        if let Some(known) = self.table.get(id) {
+            let changed = WorkspaceInfo::clone(&known).with_wake(policy);
+            self.table.insert(changed);
+        }
+    }
+
+    /// Workspace `id` was said to be woken as `policy` says, unless something newer is known.
+    pub(super) fn learn_policy(&self, id: &WorkspaceId, policy: WakePolicy) {
+        self.lock().entry(id.clone()).or_insert(policy);
+    }
+
+    pub(super) fn forget(&self, id: &WorkspaceId) {
+        let mut policies = self.lock();
+        policies.remove(id);
+        self.table.remove(id);
+    }
+
+    fn insert(&self, info: WorkspaceInfo) {
+        let policies = self.lock();
+        let known = self.table.get(&info.id);
+        let newer_known = known.is_some_and(|known| {
+            known.instance != info.instance && known.created_at > info.created_at
+        });
+        if !newer_known {
+            let policy = policies.get(&info.id).copied();
+            self.table
+                .insert(info.with_wake(policy.unwrap_or_default()));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, WakePolicy>> {
+        // Nothing in it is half done when a thread panics.
+        self.policies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn info(update: &StatusUpdate) -> Option<WorkspaceInfo> {
-    let id: WorkspaceId = update.metadata.meta_id.parse().ok()?;
-    let instance: InstanceId = update.id.parse().ok()?;
-    let mut info = WorkspaceInfo::new(id, instance, token(update.auth.owner_token.as_ref()))
-        .with_ports(update.spec.exposed_ports.iter().filter_map(port).collect())
-        .with_admission(match update.auth.admission {
-            UpdateAdmission::Everyone => Admission::Everyone,
-            _ => Admission::Owner,
-        });
-    info.state = run_state(update.phase);
-    info.owner = update.metadata.owner.as_str().into();
-    info.created_at = update
-        .metadata
-        .started_at
-        .map_or(SystemTime::UNIX_EPOCH, SystemTime::from);
-    Some(info)
-}
-
-/// What routing needs to know of a run that ended before this process began.
-pub(super) fn stopped(row: &InstanceRow) -> WorkspaceInfo {
-    let token = token(row.state.owner_token.as_ref());
-    let mut info = WorkspaceInfo::new(row.workspace_id.clone(), row.id.clone(), token);
+/// What routing needs to know of a run that is over.
+fn stopped(row: &InstanceRow) -> WorkspaceInfo {
+    let token = row.state.owner_token.as_ref();
+    let token = token.map(|token| token.as_owner_token().clone());
+    // Without one, nobody has it: an empty token matches nothing.
+    let token = token.unwrap_or_else(|| OwnerToken::new(""));
+    let ports = row.state.exposed_ports.iter().filter_map(port).collect();
+    let mut info =
+        WorkspaceInfo::new(row.workspace_id.clone(), row.id.clone(), token).with_ports(ports);
     info.created_at = row.created_at.into();
     info.owner = Arc::from(row.owner_id.as_str());
     info
 }
 
-fn token(token: Option<&Token>) -> OwnerToken {
-    token.map_or_else(
-        || OwnerToken::new(""), // matches nothing
-        |token| token.as_owner_token().clone(),
-    )
-}
-
-fn run_state(phase: UpdatePhase) -> RunState {
-    match phase {
-        UpdatePhase::Running => RunState::Running,
-        UpdatePhase::Pending | UpdatePhase::Creating | UpdatePhase::Initializing => {
-            RunState::Starting
-        }
-        UpdatePhase::Stopped => RunState::Stopped,
-        _ => RunState::Stopping,
-    }
-}
-
-fn port(port: &UpdatePort) -> Option<PortInfo> {
+fn port(port: &ExposedPort) -> Option<PortInfo> {
     let number = u16::try_from(port.port).ok().filter(|number| *number > 0)?;
     let info = PortInfo::new(number).with_protocol(match port.protocol {
-        UpdateProtocol::Https => Protocol::Https,
+        PortProtocol::Https => Protocol::Https,
         _ => Protocol::Http,
     });
     Some(match port.visibility {
-        UpdateVisibility::Public => info.public(),
+        Some(PortVisibility::Public) => info.public(),
         _ => info,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use gitpod_routing::RunState;
+
+    use super::*;
+
+    fn info(instance: &str, seconds: u64) -> WorkspaceInfo {
+        let mut info = WorkspaceInfo::new(id(), instance.parse().unwrap(), OwnerToken::new("t"));
+        info.created_at += std::time::Duration::from_secs(seconds);
+        info
+    }
+
+    fn id() -> WorkspaceId {
+        "pink-panda-ns35kd21".parse().unwrap()
+    }
+
+    #[test]
+    fn newer_run_is_not_replaced_by_what_is_told_late_of_an_older_one() {
+        let table = MemoryProvider::new();
+        let routes = Routes::new(table.clone());
+        routes.insert(info("i-2", 2));
+        routes.insert(info("i-1", 1));
+        assert_eq!(table.get(&id()).unwrap().instance.as_str(), "i-2");
+    }
+
+    #[test]
+    fn policy_holds_for_every_run_and_is_changed_in_the_present_one() {
+        let table = MemoryProvider::new();
+        let routes = Routes::new(table.clone());
+        routes.learn_policy(&id(), WakePolicy::Never);
+        routes.insert(info("i-1", 1));
+        assert_eq!(table.get(&id()).unwrap().wake, WakePolicy::Never);
+        routes.set_policy(&id(), WakePolicy::Anyone);
+        routes.learn_policy(&id(), WakePolicy::Never); // read before the change
+        assert_eq!(table.get(&id()).unwrap().wake, WakePolicy::Anyone);
+        routes.insert(info("i-2", 2));
+        let known = table.get(&id()).unwrap();
+        assert_eq!(
+            (known.wake, known.state),
+            (WakePolicy::Anyone, RunState::Stopped)
+        );
+        routes.forget(&id());
+        assert!(table.get(&id()).is_none());
+    }
 }

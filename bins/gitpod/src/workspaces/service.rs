@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::logs::TaskLogs;
-use super::{Definition, WorkspaceError, Workspaces};
+use super::{Definition, WorkspaceError, Workspaces, wake};
 use crate::local::event::Kind;
 use crate::local::start_request::What;
 use crate::local::workspaces_server;
@@ -40,17 +40,19 @@ impl workspaces_server::Workspaces for Workspaces {
     ) -> Result<Response<Self::StartStream>, Status> {
         let request = request.into_inner();
         let timeout = Some(request.timeout).filter(|timeout| !timeout.is_empty());
+        let wake = wake::policy(&request.wake)?;
         // Before anything happens, so that nothing is missed.
         let events = self.watch();
         let (id, instance) = match request.what {
             Some(What::Repository(repository)) => {
                 let mut definition = Definition::from(repository);
                 definition.timeout = timeout;
+                definition.wake = wake.unwrap_or_default();
                 self.create(definition).await?
             }
             Some(What::WorkspaceId(id)) => {
                 let id = parse(&id)?;
-                let instance = Self::start(self, &id, timeout).await?;
+                let instance = Self::start(self, &id, timeout, wake).await?;
                 (id, instance)
             }
             None => return Err(Status::invalid_argument("neither repository nor workspace")),

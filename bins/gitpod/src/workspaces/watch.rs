@@ -1,10 +1,10 @@
 //! Telling routing and watchers what happens.
 
-use gitpod_bridge::{Heard, Subscription as Announcements};
+use gitpod_bridge::{Heard, Subscription as Announcements, WorkspaceRecord};
 use gitpod_lifecycle::{Activity, ContentProgress, StatusUpdate, Subscription, UpdatePhase};
 use gitpod_routing::WorkspaceId;
 
-use super::{Workspaces, route};
+use super::{Workspaces, definition};
 use crate::local::{self, event::Kind};
 
 /// Tells routing every status. Ends with the manager.
@@ -21,7 +21,7 @@ pub(crate) async fn follow_manager(
         tokio::select! {
             update = updates.next() => match update {
                 Some(Ok(update)) => {
-                    route::tell(&workspaces.shared.routes, &update);
+                    workspaces.shared.routes.tell(&update);
                     workspaces.count_start_as_use(&update).await;
                 }
                 Some(Err(_lagged)) => workspaces.tell_routes().await,
@@ -61,10 +61,8 @@ impl Workspaces {
         use gitpod_bridge::WorkspaceStore;
         match self.shared.store.workspaces().await {
             Ok(records) => {
-                for row in records.iter().filter_map(|record| record.latest.as_ref()) {
-                    if row.is_stopped() {
-                        self.shared.routes.insert(route::stopped(row));
-                    }
+                for record in &records {
+                    self.tell_route_of(record);
                 }
             }
             Err(why) => tracing::warn!(%why, "cannot list workspaces"),
@@ -72,10 +70,20 @@ impl Workspaces {
         match self.shared.manager.list().await {
             Ok(live) => {
                 for description in &live {
-                    route::tell(&self.shared.routes, &description.update);
+                    self.shared.routes.tell(&description.update);
                 }
             }
             Err(why) => tracing::warn!(%why, "cannot list instances"),
+        }
+    }
+
+    fn tell_route_of(&self, record: &WorkspaceRecord) {
+        let routes = &self.shared.routes;
+        let policy = definition::of(&record.workspace).wake.into();
+        routes.learn_policy(&record.workspace.id, policy);
+        let ended = record.latest.as_ref().filter(|row| row.is_stopped());
+        if let Some(row) = ended {
+            routes.tell_stopped(row);
         }
     }
 

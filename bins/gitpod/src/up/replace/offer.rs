@@ -1,0 +1,185 @@
+//! The old one's side.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use gitpod_routing::OwnerToken;
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::time::{sleep, timeout};
+
+use super::passing::Secret;
+use super::{Hello, PROTOCOL, Reply, SERVING, SOCKET, fds};
+use crate::exit::Failure;
+use crate::state_dir::HeldStateDir;
+
+/// Waits for somebody who wants to take over.
+#[derive(Debug)]
+pub(in crate::up) struct Offer {
+    listener: UnixListener,
+    http: SocketAddr,
+    ssh: Option<SocketAddr>,
+}
+
+/// For a hello. It is short.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Offer {
+    /// Listens in `held`, for what is served at these addresses.
+    pub(in crate::up) fn open(
+        held: &HeldStateDir,
+        http: SocketAddr,
+        ssh: Option<SocketAddr>,
+    ) -> Result<Self, Failure> {
+        let listener = held.listen(SOCKET).and_then(UnixListener::from_std);
+        let listener = listener
+            .map_err(|why| Failure::failed("cannot listen for a successor").because(&why))?;
+        Ok(Self {
+            listener,
+            http,
+            ssh,
+        })
+    }
+
+    /// Waits for a successor who may have everything.
+    pub(in crate::up) async fn taken(&self) -> Successor {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => match self.hear(stream).await {
+                    Ok(Some(successor)) => return successor,
+                    Ok(None) => {}
+                    Err(why) => tracing::debug!(%why, "whoever wanted to take over went away"),
+                },
+                Err(why) => {
+                    tracing::warn!(%why, "cannot hear who wants to take over");
+                    sleep(PATIENCE).await;
+                }
+            }
+        }
+    }
+
+    async fn hear(&self, stream: UnixStream) -> io::Result<Option<Successor>> {
+        if !fds::is_of_same_user(&stream) {
+            return Ok(None); // who could not have opened the socket either
+        }
+        let (message, _) = timeout(PATIENCE, fds::receive(&stream)).await??;
+        if message.is_empty() {
+            return Ok(None);
+        }
+        let hello = serde_json::from_slice::<Hello>(&message);
+        let refusal = match &hello {
+            Ok(hello) => self.refusal(hello),
+            Err(_) => Some("it speaks another language".to_owned()),
+        };
+        match (hello, refusal) {
+            (Ok(hello), None) => Ok(Some(Successor {
+                stream,
+                pid: hello.pid,
+                secret: Secret::new(OwnerToken::new(hello.secret)),
+            })),
+            (_, refusal) => {
+                let reply = Reply::Refused(refusal.unwrap_or_default());
+                fds::send(&stream, &serde_json::to_vec(&reply)?, &[]).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn refusal(&self, hello: &Hello) -> Option<String> {
+        if hello.protocol != PROTOCOL {
+            return Some("it is of another version; stop this one, and start the other".to_owned());
+        }
+        if !fits(hello.http, self.http) {
+            return Some(format!("it listens on {0}: say --listen {0}", self.http));
+        }
+        match (hello.ssh, self.ssh) {
+            (None, None) => None,
+            (Some(wanted), Some(has)) if fits(wanted, has) => None,
+            (_, Some(has)) => Some(format!("it listens for SSH on {has}: say --ssh-listen {has}")),
+            (_, None) => Some("it has no SSH: say --ssh-listen off".to_owned()),
+        }
+    }
+}
+
+/// Whether who wants `wanted` is content with `has`.
+fn fits(wanted: SocketAddr, has: SocketAddr) -> bool {
+    wanted.ip() == has.ip() && [0, has.port()].contains(&wanted.port())
+}
+
+/// Who takes over.
+#[derive(Debug)]
+pub(in crate::up) struct Successor {
+    stream: UnixStream,
+    pub(in crate::up) pid: u32,
+    pub(in crate::up) secret: Secret,
+}
+
+impl Successor {
+    /// Gives away what is `kept`. Nothing else may be held any more.
+    pub(in crate::up) async fn give(&self, kept: &Kept) -> io::Result<()> {
+        let reply = Reply::Given {
+            ssh: kept.ssh.is_some(),
+        };
+        let message = serde_json::to_vec(&reply)?;
+        fds::send(&self.stream, &message, &kept.fds()).await
+    }
+
+    /// Waits until it serves; an error if it has ended before.
+    pub(in crate::up) async fn serves(&self) -> io::Result<()> {
+        match fds::receive(&self.stream).await?.0.as_slice() {
+            SERVING => Ok(()),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+/// The listeners, held open besides whoever accepts on them.
+#[derive(Debug)]
+pub(in crate::up) struct Kept {
+    http: OwnedFd,
+    ssh: Option<OwnedFd>,
+    commands: OwnedFd,
+}
+
+impl Kept {
+    pub(in crate::up) fn of(
+        http: &TcpListener,
+        ssh: Option<&TcpListener>,
+        commands: &UnixListener,
+    ) -> Result<Self, Failure> {
+        let copy = |fd: BorrowedFd<'_>| {
+            let copied = fd.try_clone_to_owned();
+            copied.map_err(|why| Failure::failed("cannot keep listeners open").because(&why))
+        };
+        Ok(Self {
+            http: copy(http.as_fd())?,
+            ssh: ssh.map(|ssh| copy(ssh.as_fd())).transpose()?,
+            commands: copy(commands.as_fd())?,
+        })
+    }
+
+    fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        let ssh = self.ssh.iter().map(AsFd::as_fd);
+        let http = std::iter::once(self.http.as_fd());
+        http.chain(ssh).chain([self.commands.as_fd()]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn successor_takes_the_addresses_that_there_are() {
+        for (wanted, has, expected) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080", true),
+            ("127.0.0.1:0", "127.0.0.1:8080", true),
+            ("127.0.0.1:8081", "127.0.0.1:8080", false),
+            ("0.0.0.0:8080", "127.0.0.1:8080", false),
+        ] {
+            let fits = fits(wanted.parse().unwrap(), has.parse().unwrap());
+            assert_eq!(fits, expected, "{wanted} for {has}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Has stopped workspaces started for who comes to them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use gitpod_routing::{MemoryProvider, StartError, Starter, WakeLimits, Wakes, WorkspaceInfo};
+
+use super::config::Config;
+use crate::workspaces::Workspaces;
+
+/// Starts `workspaces`, of which `routes` tells how they are, within the limits of `config`.
+pub(super) fn wakes(config: &Config, workspaces: Workspaces, routes: MemoryProvider) -> Wakes {
+    let limits = WakeLimits::new()
+        .with_deadline(config.hold_for)
+        .with_held_per_workspace(config.hold_requests)
+        .with_held(config.hold_requests.saturating_mul(10));
+    Wakes::new(Arc::new(StartAgain(workspaces)), Arc::new(routes)).with_limits(limits)
+}
+
+/// Starts workspaces as `gitpod start` does.
+#[derive(Debug)]
+struct StartAgain(Workspaces);
+
+#[async_trait]
+impl Starter for StartAgain {
+    async fn start(&self, info: &WorkspaceInfo) -> Result<(), StartError> {
+        let workspaces = self.0.clone();
+        let (id, ended) = (info.id.clone(), info.instance.clone());
+        // On its own: a start that was begun is not to be cut off when patience is over.
+        let started = tokio::spawn(async move { workspaces.start_after(&id, &ended).await });
+        match started.await {
+            Ok(outcome) => outcome.map_err(StartError::new),
+            Err(why) => Err(StartError::new(why)),
+        }
+    }
+}
