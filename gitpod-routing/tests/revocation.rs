@@ -159,6 +159,26 @@ async fn attack_35_new_token_and_stop_and_deletion_end_what_the_owner_has_open()
 }
 
 #[tokio::test]
+async fn attack_35_request_that_waits_for_its_answer_ends_with_its_permission() {
+    let server = raw_upstream(|mut stream| async move {
+        read_head(&mut stream).await;
+        std::future::pending().await
+    })
+    .await;
+    let rig = Rig::new(server).await;
+    let head = crlf(&format!(
+        "GET / HTTP/1.1\nhost: {}\n\n",
+        host(server.port())
+    ));
+    let mut guest = TcpStream::connect(rig.address).await.unwrap();
+    guest.write_all(head.as_bytes()).await.unwrap();
+    rig.workspaces
+        .insert(info(&[]).with_ports(vec![PortInfo::new(server.port())]));
+    let answer = soon("an answer", read_head(&mut guest)).await;
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+}
+
+#[tokio::test]
 async fn attack_35_unsharing_ends_what_its_visitors_have_open_and_not_those_of_others() {
     let server = Server::new().await;
     let urls = PublicUrl::new(Scheme::Http, pattern());

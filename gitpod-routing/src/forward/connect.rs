@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+#[cfg(target_os = "linux")]
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -212,8 +214,22 @@ impl Connector for DirectConnector {
             .map_err(|_| ConnectError::TimedOut)?
             .map_err(dial_error)?;
         stream.set_nodelay(true).map_err(dial_error)?;
+        #[cfg(target_os = "linux")]
+        notice_silence(&stream).map_err(dial_error)?;
         Ok(Box::new(stream))
     }
+}
+
+/// Has a connection end within a minute or so of its other side vanishing: else a request
+/// would wait for ever for a machine that is no more.
+#[cfg(target_os = "linux")]
+fn notice_silence(stream: &TcpStream) -> io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, ASK_AFTER)?;
+    sockopt::set_tcp_keepintvl(stream, ASK_AGAIN)?;
+    let longest = u32::try_from(UNANSWERED.as_millis()).unwrap_or(u32::MAX);
+    sockopt::set_tcp_user_timeout(stream, longest)?;
+    Ok(())
 }
 
 fn dial_error(why: io::Error) -> ConnectError {
@@ -275,6 +291,16 @@ impl Default for PodPorts {
         Self::new()
     }
 }
+
+/// How long nothing may come before the other side is asked whether it is there; as the
+/// reference.
+#[cfg(target_os = "linux")]
+const ASK_AFTER: Duration = Duration::from_secs(30);
+#[cfg(target_os = "linux")]
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+/// How long it may not answer, or not take what was sent. Chosen by us.
+#[cfg(target_os = "linux")]
+const UNANSWERED: Duration = Duration::from_secs(60);
 
 /// Chosen by the deployment of the reference.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);

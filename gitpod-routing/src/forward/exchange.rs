@@ -67,7 +67,8 @@ where
     let body = RequestBody::new(body).watched(|| Watch::of(shared, permit, Counts::AsUse));
     let (body, is_idle) = body.with_patience(shared.limits.body_idle);
     let request = Request::from_parts(head_only(parts), body);
-    let sent = send(shared, permit, &target, request).await;
+    let sent = watch::while_allowed(shared, permit, send(shared, permit, &target, request)).await;
+    let sent = sent.unwrap_or_else(|| Err(Refusal::Unreachable(unanswered(&target))));
     let (mut response, sender) = sent.map_err(|why| match is_idle {
         Some(is_idle) if is_idle.load(Ordering::SeqCst) => Refusal::OverLimit(Limit::BodyIdle),
         _ => why,

@@ -1,7 +1,11 @@
 //! What goes on only while it is allowed.
 
 use std::future::pending;
+use std::pin::pin;
 use std::task::Context;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::forward::Shared;
 use crate::forward::usage::Usage;
@@ -68,6 +72,29 @@ impl Watch {
     }
 }
 
+/// What `answer` comes to; `None` if that takes long, and the right to it is lost meanwhile.
+///
+/// Most answers come at once, so that nothing is written down of them either.
+pub(crate) async fn while_allowed<T>(
+    shared: &Shared,
+    permit: &Permit,
+    answer: impl Future<Output = T>,
+) -> Option<T> {
+    let mut answer = pin!(answer);
+    let Some(all) = &shared.revocation else {
+        return Some(answer.await);
+    };
+    if let Ok(answer) = timeout(AT_ONCE, &mut answer).await {
+        return Some(answer);
+    }
+    let lease = all.watch(permit);
+    tokio::select! {
+        biased;
+        answer = answer => Some(answer),
+        () = lease.revoked() => None,
+    }
+}
+
 /// Waits until the right behind `lease` is lost; for ever if nobody watches over it.
 pub(crate) async fn revoked(lease: Option<&Lease>) {
     match lease {
@@ -80,6 +107,10 @@ pub(crate) async fn revoked(lease: Option<&Lease>) {
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("no longer allowed")]
 pub(crate) struct NoLongerAllowed;
+
+/// How long an answer may take that nobody watches over: half of the second within which it
+/// has to end.
+const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// Frames of a body that nobody watches over: 64 KiB or so.
 const SHORT: u8 = 8;
