@@ -12,6 +12,7 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
 use tempfile::TempDir;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::MOST_CHANNELS;
 use super::command::Wanted;
 use super::dial::{self, Target};
 use super::flow::Flow;
@@ -20,7 +21,6 @@ use super::output::Output;
 use super::session::{Refused, Session};
 use super::terminal::Size;
 use super::trust::{NotTrusted, Rights, Trust};
-use super::{MOST_CHANNELS, MOST_SESSIONS};
 use crate::workspace::Workspace;
 
 /// One client.
@@ -190,9 +190,7 @@ impl Handler for Connection {
         reply: ChannelOpenHandle,
         client: &mut Client,
     ) -> Done {
-        let place = self.place();
-        let place = place.filter(|_| self.sessions.len() < MOST_SESSIONS);
-        let Some(place) = place else {
+        let Some(place) = self.place() else {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         };

@@ -1,18 +1,32 @@
-/// Whether a client may set this variable of what it runs.
+use std::net::{IpAddr, SocketAddr};
+
+/// The variable in which the gateway says where the client is. It lets no client say that itself.
+pub(super) const CLIENT: &str = "GITPOD_SSH_CLIENT";
+
+/// The address in `value`, `ADDRESS PORT`.
+pub(super) fn client_in(value: &str) -> Option<SocketAddr> {
+    let (address, port) = value.split_once(' ')?;
+    let address: IpAddr = address.parse().ok()?;
+    Some(SocketAddr::new(address, port.parse().ok()?))
+}
+
+/// Whether a client may set this variable of what it runs: what the gateway lets through, which limits neither values nor names.
 ///
 /// Language, time zone and looks, as OpenSSH does in most distributions, and the version of git's protocol. Nothing that makes a
 /// program load or run something: whoever controls a variable need not be who controls the command.
 pub(super) fn may_set(name: &str, value: &str) -> bool {
     let known = ALLOWED.contains(&name) || name.strip_prefix("LC_").is_some_and(is_word);
-    known && value.len() <= LONGEST_VALUE && !value.contains('\0')
+    let good = name != "TERM" || is_terminal_name(value);
+    known && good && value.len() <= LONGEST_VALUE && !value.contains('\0')
 }
 
-const ALLOWED: [&str; 8] = [
+const ALLOWED: [&str; 9] = [
     "COLORTERM",
     "GIT_PROTOCOL",
     "LANG",
     "LANGUAGE",
     "NO_COLOR",
+    "TERM",
     "TERM_PROGRAM",
     "TERM_PROGRAM_VERSION",
     "TZ",
@@ -59,6 +73,7 @@ mod tests {
             "NODE_OPTIONS",
             "SSH_AUTH_SOCK",
             "GITPOD_INSTANCE_DIR",
+            "VSCODE_GIT_ASKPASS_NODE",
             "LC_",
             "LC_A=B",
             "LC_A\0B",
@@ -82,6 +97,27 @@ mod tests {
         }
         assert!(!may_set("LANG", "a\0b"));
         assert!(!may_set("LANG", &"x".repeat(LONGEST_VALUE + 1)));
+    }
+
+    #[test]
+    fn variables_are_those_that_the_gateway_lets_through() {
+        assert_eq!(ALLOWED, gitpod_sshgw::UsualChannels::VARIABLES);
+    }
+
+    #[test]
+    fn client_is_an_address_and_a_port_or_not_known() {
+        for (value, expected) in [
+            ("192.0.2.7 4711", Some("192.0.2.7:4711")),
+            ("2001:db8::7 4711", Some("[2001:db8::7]:4711")),
+            ("192.0.2.7", None),
+            ("192.0.2.7 4711 22", None),
+            ("192.0.2.7 65536", None),
+            ("$(id) 1", None),
+            ("", None),
+        ] {
+            let found = client_in(value).map(|it| it.to_string());
+            assert_eq!(found.as_deref(), expected, "{value:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use rustix::process::Signal;
 
 use super::channel::{Open, lifetime};
 use super::command::Wanted;
-use super::environment::{MOST_VARIABLES, is_terminal_name, may_set};
+use super::environment::{CLIENT, MOST_VARIABLES, client_in, is_terminal_name, may_set};
 use super::flow::Flow;
 use super::inbound::{Inlet, inbound};
 use super::leader::Controlling;
@@ -35,6 +36,7 @@ pub(super) struct Preparing {
     handle: Handle,
     flow: Arc<Flow>,
     variables: Vec<(String, String)>,
+    client: Option<SocketAddr>,
     terminal: Option<Terminal>,
 }
 
@@ -65,6 +67,7 @@ impl Session {
             handle,
             flow,
             variables: Vec::new(),
+            client: None,
             terminal: None,
         }))
     }
@@ -87,6 +90,10 @@ impl Session {
 
     pub(super) fn set_variable(&mut self, name: &str, value: &str) -> Result<(), Refused> {
         let session = self.preparing()?;
+        if name == CLIENT {
+            session.client = Some(client_in(value).ok_or(Refused)?);
+            return Ok(());
+        }
         if session.variables.len() >= MOST_VARIABLES || !may_set(name, value) {
             return Err(Refused);
         }
@@ -170,7 +177,7 @@ impl Preparing {
     fn start(mut self, workspace: &Workspace, wanted: &Wanted) -> io::Result<Running> {
         let terminal = self.terminal.take();
         self.variables
-            .extend(connection_variables(terminal.as_ref()));
+            .extend(connection_variables(self.client, terminal.as_ref()));
         let controlling = match &terminal {
             Some(_) => Controlling::Terminal,
             None => Controlling::Nothing,
@@ -203,11 +210,19 @@ impl Preparing {
     }
 }
 
-/// What programs look at to find out that they are used from afar. There are no addresses, so it says what OpenSSH says then.
-fn connection_variables(terminal: Option<&Terminal>) -> Vec<(String, String)> {
+/// What programs look at to find out that they are used from afar, and by whom. An address that is not known is what OpenSSH
+/// writes then; that of the server is nothing that a workspace could use.
+fn connection_variables(
+    client: Option<SocketAddr>,
+    terminal: Option<&Terminal>,
+) -> Vec<(String, String)> {
+    let client = client.map_or_else(
+        || "UNKNOWN 65535".to_owned(),
+        |client| format!("{} {}", client.ip(), client.port()),
+    );
     let mut variables = vec![
-        ("SSH_CONNECTION", "UNKNOWN 65535 UNKNOWN 65535".to_owned()),
-        ("SSH_CLIENT", "UNKNOWN 65535 65535".to_owned()),
+        ("SSH_CONNECTION", format!("{client} UNKNOWN 65535")),
+        ("SSH_CLIENT", format!("{client} 65535")),
     ];
     if let Some(terminal) = terminal {
         variables.push(("SSH_TTY", terminal.path.to_string_lossy().into_owned()));

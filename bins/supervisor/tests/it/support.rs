@@ -100,7 +100,6 @@ impl Place {
 
 impl Place {
     /// Starts it; what it says is for the caller to read.
-    #[allow(dead_code, reason = "for the tests of SSH")]
     pub(crate) fn spawn(&self) -> Child {
         self.spawn_with(Stdio::piped())
     }

@@ -29,6 +29,27 @@ async fn command_runs_in_the_content_with_the_variables_of_tasks() {
 }
 
 #[tokio::test]
+async fn programs_learn_where_the_client_is_as_far_as_the_gateway_has_said() {
+    let ssh = Ssh::start().await;
+    for (said, expected) in [
+        ("192.0.2.7 4711", "192.0.2.7 4711"),
+        ("2001:db8::7 1", "2001:db8::7 1"),
+        ("$(id) 1", "UNKNOWN 65535"),
+    ] {
+        let said = format!("SetEnv=GITPOD_SSH_CLIENT=\"{said}\"");
+        let mut command = ssh.ssh(&["-o", &said]);
+        command.arg("echo $SSH_CLIENT/$SSH_CONNECTION/$GITPOD_SSH_CLIENT");
+        let ran = output(command).await;
+        assert_eq!(
+            text(&ran.stdout),
+            format!("{expected} 65535/{expected} UNKNOWN 65535/\n"),
+            "{}",
+            text(&ran.stderr)
+        );
+    }
+}
+
+#[tokio::test]
 async fn exit_codes_and_signals_are_told() {
     let ssh = Ssh::start().await;
     assert_eq!(ssh.run("exit 0").await.status.code(), Some(0));
