@@ -12,21 +12,34 @@ use crate::credential::Credential;
 /// answer. After an answer that [ends](Reply::ends) the exchange there is none.
 ///
 /// **Source:** RFC 4252; limit and the free `none` as in the reference system.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct AuthAttempts {
-    failures: u8,
+    most: usize,
+    failures: usize,
     asked_for_methods: bool,
     last_code: Option<ErrorCode>,
 }
 
 impl AuthAttempts {
     /// How many failures end a connection. The first request of method `none` is free.
-    pub const MAX_FAILURES: u8 = 6;
+    pub const MAX_FAILURES: usize = 6;
 
     /// No request has been made.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self {
+            most: Self::MAX_FAILURES,
+            failures: 0,
+            asked_for_methods: false,
+            last_code: None,
+        }
+    }
+
+    /// Another number of failures ends the connection. With 0, as with 1, the first does.
+    #[must_use]
+    pub const fn with_max_failures(mut self, most: usize) -> Self {
+        self.most = most;
+        self
     }
 
     /// Answers a request with `credential`, of which `result` came.
@@ -37,7 +50,11 @@ impl AuthAttempts {
     ) -> Reply {
         match result {
             Ok(Accepted::LoggedIn(_)) => Reply::Success,
-            Ok(Accepted::KeyWouldDo) => Reply::KeyOk,
+            Ok(Accepted::KeyWouldDo) => {
+                // Whoever leaves now has tried something, and nothing came of it.
+                self.last_code.get_or_insert(ErrorCode::Other);
+                Reply::KeyOk
+            }
             Err(Refusal::Denied(code)) => {
                 self.last_code = Some(*code);
                 Reply::Rejected
@@ -59,9 +76,21 @@ impl AuthAttempts {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self.last_code {
-            Some(code) if self.failures < Self::MAX_FAILURES => code,
+            Some(code) if !self.are_used_up() => code,
             _ => ErrorCode::Other,
         }
+    }
+
+    /// Whether anything was tried, asking for the methods included.
+    #[must_use]
+    pub const fn have_begun(&self) -> bool {
+        self.last_code.is_some()
+    }
+
+    /// Whether the client has failed as often as it may.
+    #[must_use]
+    pub const fn are_used_up(&self) -> bool {
+        self.failures > 0 && self.failures >= self.most
     }
 
     fn is_free(&self, credential: &Credential<'_>) -> Price {
@@ -76,10 +105,16 @@ impl AuthAttempts {
             Price::Free => self.asked_for_methods = true,
             Price::Counted => self.failures = self.failures.saturating_add(1),
         }
-        match self.failures < Self::MAX_FAILURES {
-            true => Reply::Failure,
-            false => Reply::Disconnect,
+        match self.are_used_up() {
+            false => Reply::Failure,
+            true => Reply::Disconnect,
         }
+    }
+}
+
+impl Default for AuthAttempts {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -22,7 +22,10 @@ use crate::login::{LoginName, SessionTarget};
 ///
 /// Under [`Rules::Improved`], the default, who has not proved anything learns
 /// nothing: there is one refusal, [`Refusal::Continue`], whether the workspace is
-/// unknown, stopped, or not theirs, and the authenticator is asked in each case.
+/// unknown, stopped, or not theirs, and the authenticator is asked in each case. A key
+/// that is only offered is [asked to sign](Accepted::KeyWouldDo) whatever it is and
+/// whatever the name is: public keys are public, and who has copied one shall not find
+/// out with it what exists.
 /// Somebody who proves to be admitted to a workspace that does not run is let in,
 /// so that she can be told: see [`Authenticated::is_running`].
 ///
@@ -76,6 +79,9 @@ impl Authenticate {
         user_name: &str,
         credential: Credential<'_>,
     ) -> Result<Accepted, Refusal> {
+        if let (Rules::Improved, Credential::OfferedKey(_)) = (self.rules, credential) {
+            return Ok(Accepted::KeyWouldDo);
+        }
         let result = match LoginName::parse(user_name, credential.name_form()) {
             Ok(login) => self.decide(&login, credential).await,
             Err(why) => Err(Refusal::Denied(why.code())),
@@ -143,6 +149,29 @@ impl Authenticate {
         }
     }
 
+    /// The proof and the right of who was let in by `right` while the workspace did not
+    /// run, for the run that was started for her: `None` if they open it no longer.
+    ///
+    /// A run has a token of its own. Whoever had that of the run before is its owner.
+    #[cfg(feature = "server")]
+    pub(crate) async fn carry(
+        &self,
+        before: &Authenticated,
+        right: &Right,
+        runs: &WorkspaceInfo,
+    ) -> Option<(Authenticated, Right)> {
+        let info = self.look_up(&before.info.id).await.ok()??;
+        if info.instance != runs.instance || info.state != RunState::Running {
+            return None;
+        }
+        let right = right.after(&before.info.owner_token, &info.owner_token);
+        let (login, credential) = right.as_request();
+        let decided = self.authenticator.decide(login, &credential, &info).await;
+        let is_in = matches!(decided, Ok(Verdict::Admit));
+        let target = before.target;
+        is_in.then_some((Authenticated { info, target }, right))
+    }
+
     async fn look_up(&self, id: &WorkspaceId) -> Lookup {
         match self.provider.cached(id) {
             Some(found) => found,
@@ -191,7 +220,7 @@ fn code_of(login: &LoginName, credential: &Credential<'_>) -> ErrorCode {
 pub enum Accepted {
     /// It is in.
     LoggedIn(Authenticated),
-    /// It would be, if it signed with the key it offered.
+    /// It may be, if it signs with the key it offered.
     KeyWouldDo,
 }
 

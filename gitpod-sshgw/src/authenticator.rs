@@ -19,7 +19,8 @@ use crate::login::LoginName;
 /// # Contract
 ///
 /// - [`Verdict::Admit`]: the bearer is the owner, or as good. For an
-///   [`OfferedKey`](Credential::OfferedKey): that key, signed, would be.
+///   [`OfferedKey`](Credential::OfferedKey), about which only
+///   [`Rules::Reference`](crate::Rules::Reference) asks: that key, signed, would be.
 /// - [`Verdict::Continue`]: not by this; another method may do.
 /// - [`Verdict::Deny`]: not by anything; the connection is closed.
 /// - `Err(_)`: not known. The connection is closed, and nothing is remembered.

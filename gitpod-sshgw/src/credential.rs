@@ -81,6 +81,22 @@ pub(crate) enum Right {
 
 #[cfg(feature = "server")]
 impl Right {
+    /// The same right when the token `before` was replaced by `now`.
+    pub(crate) fn after(&self, before: &OwnerToken, now: &OwnerToken) -> Self {
+        let shows = |text: &str| before.matches(text.as_bytes());
+        match self {
+            Self::Name(login) if login.token.as_ref().is_some_and(|it| shows(it.expose())) => {
+                let mut login = login.clone();
+                login.token = Some(now.clone());
+                Self::Name(login)
+            }
+            Self::Password(login, password) if shows(password.expose()) => {
+                Self::Password(login.clone(), now.clone())
+            }
+            other => other.clone(),
+        }
+    }
+
     /// The request that was made with it.
     pub(crate) fn as_request(&self) -> (&LoginName, Credential<'_>) {
         match self {

@@ -59,8 +59,9 @@
 //! - It runs no program, opens no file, and neither listens nor dials for clients.
 //! - It understands no user certificates of clients, and no options in lines of
 //!   `authorized_keys`: such lines are accepted, but never match.
-//! - Who knows a user's public key learns whether some workspace would take it, as with
-//!   every SSH server that answers offers.
+//! - It does not say of an offered key whether it would do: every key is asked to sign, so
+//!   that nobody finds out with a copied public key what exists. A client that has several
+//!   signs with each in turn.
 //!
 //! What its SSH library does not surface, and so does not pass:
 //!

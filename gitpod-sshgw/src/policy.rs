@@ -70,13 +70,27 @@ pub enum ChannelAsk<'a> {
 /// A [`ChannelPolicy`] that allows everything but the client's display, and variables
 /// other than those which say how to talk to the user.
 ///
-/// Names that are allowed: `LANG`, `LC_*`, `TERM`, `TERM_PROGRAM`,
-/// `TERM_PROGRAM_VERSION`, `COLORTERM`, `NO_COLOR`, `TZ`, `GIT_PROTOCOL`, `VSCODE_*`.
+/// Names that are allowed are [`VARIABLES`](Self::VARIABLES), and those that begin with
+/// `LC_`. Nothing that names a program to run, as some of `VSCODE_*` do.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct UsualChannels;
 
 impl UsualChannels {
+    /// Names of the variables that are allowed, beside `LC_*`: language, time zone, looks,
+    /// and the version of git's protocol.
+    pub const VARIABLES: [&'static str; 9] = [
+        "COLORTERM",
+        "GIT_PROTOCOL",
+        "LANG",
+        "LANGUAGE",
+        "NO_COLOR",
+        "TERM",
+        "TERM_PROGRAM",
+        "TERM_PROGRAM_VERSION",
+        "TZ",
+    ];
+
     /// The policy.
     #[must_use]
     pub const fn new() -> Self {
@@ -123,18 +137,12 @@ impl ChannelPolicy for NoForwards {
 /// Whether a variable of this `name` only says how to talk to the user.
 fn is_harmless(name: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let named = [
-        "LANG",
-        "TERM",
-        "TERM_PROGRAM",
-        "TERM_PROGRAM_VERSION",
-        "COLORTERM",
-        "NO_COLOR",
-        "TZ",
-        "GIT_PROTOCOL",
-    ];
+    let named = UsualChannels::VARIABLES.contains(&name);
     name.bytes().all(known)
-        && (named.contains(&name) || name.starts_with("LC_") || name.starts_with("VSCODE_"))
+        && (named
+            || name
+                .strip_prefix("LC_")
+                .is_some_and(|rest| !rest.is_empty()))
 }
 
 #[cfg(test)]
@@ -147,14 +155,16 @@ mod tests {
             ("LANG", true),
             ("LC_ALL", true),
             ("GIT_PROTOCOL", true),
-            ("VSCODE_IPC_HOOK_CLI", true),
+            ("LANGUAGE", true),
+            ("TERM_PROGRAM", true),
+            ("VSCODE_GIT_ASKPASS_NODE", false), // a program
             ("LD_PRELOAD", false),
             ("LD_LIBRARY_PATH", false),
             ("PATH", false),
             ("BASH_ENV", false),
             ("GIT_SSH_COMMAND", false),
             ("LC_ALL=x\nLD_PRELOAD", false), // no name at all
-            ("LANGUAGE", false),
+            ("LC_", false),
             ("lang", false),
             ("", false),
         ];

@@ -1,33 +1,29 @@
 //! What clients may do: log in, open channels, ask for forwards.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use gitpod_routing::OwnerToken;
-use russh::keys::{Algorithm, Certificate};
+use russh::keys::Certificate;
 use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, VerifiedPublicKey,
 };
-use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, server};
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use russh::{Channel, ChannelId, Pty, server};
+use tokio::time::{Instant, sleep_until};
 
 use super::budget::Budget;
-use super::config::methods;
 use super::count::Place;
+use super::entrance::{Entrance, is_too_weak};
+use super::forwards;
+use super::hold::settle;
 use super::link::Link;
 use super::metrics::{self, Connected};
 use super::opening::{Asked, Opening};
+use super::requests::{Programs, Request};
 use super::session::{Login, Session};
 use super::watch::too_many;
-use crate::authenticate::{Accepted, Authenticated, Refusal};
-use crate::code::ErrorCode;
-use crate::credential::{Credential, Right, SignedKey};
-use crate::login::{LoginName, NameForm};
-use crate::observer::{LoginMethod, SessionInfo};
+use crate::credential::{Credential, SignedKey};
+use crate::observer::SessionInfo;
 use crate::policy::ChannelAsk;
 
 /// Hears what one client says. Dropped when its connection ends.
@@ -37,59 +33,29 @@ pub(crate) struct ClientSide {
     budget: Budget,
     /// A stranger's place, until she is none.
     place: Option<Place<IpAddr>>,
-    /// Who may come in, between the decision and the end of the exchange.
-    admitted: Option<(Authenticated, Right, LoginMethod)>,
-    last_code: Option<ErrorCode>,
-    programs: HashMap<ChannelId, Requests>,
-}
-
-/// The answers to the requests in a channel, in their order.
-#[derive(Debug)]
-struct Requests {
-    replies: mpsc::UnboundedReceiver<bool>,
-    started: bool,
+    entrance: Entrance,
+    programs: Programs,
 }
 
 impl ClientSide {
     pub(crate) fn new(session: Arc<Session>, budget: Budget, place: Place<IpAddr>) -> Self {
+        let entrance = Entrance::new(session.shared.limits.login_attempts);
         Self {
             session,
             budget,
             place: Some(place),
-            admitted: None,
-            last_code: None,
-            programs: HashMap::new(),
+            entrance,
+            programs: Programs::default(),
         }
     }
 
     async fn attempt(&mut self, user: &str, credential: Credential<'_>) -> Auth {
-        // Whatever was accepted before counts for nothing: a client may change its mind.
-        self.admitted = None;
-        let authenticate = &self.session.shared.authenticate;
-        match authenticate.attempt(user, credential).await {
-            Ok(Accepted::KeyWouldDo) => Auth::Accept,
-            Ok(Accepted::LoggedIn(proof)) => match right_of(user, credential) {
-                Some((right, method)) => {
-                    self.admitted = Some((proof, right, method));
-                    Auth::Accept
-                }
-                None => self.refuse(ErrorCode::Other),
-            },
-            Err(Refusal::Continue(code) | Refusal::Denied(code)) => self.refuse(code),
-        }
-    }
-
-    fn refuse(&mut self, code: ErrorCode) -> Auth {
-        self.last_code = Some(code);
-        Auth::Reject {
-            proceed_with_methods: Some(methods()),
-            partial_success: false,
-        }
+        self.entrance.attempt(&self.session, user, credential).await
     }
 
     /// Makes the session that of who was admitted.
     fn admit(&mut self, client: server::Handle) -> Result<(), russh::Error> {
-        let Some((proof, right, method)) = self.admitted.take() else {
+        let Some((proof, right, method)) = self.entrance.take_admitted() else {
             return Err(russh::Error::Inconsistent);
         };
         let shared = &self.session.shared;
@@ -120,48 +86,24 @@ impl ClientSide {
     }
 
     async fn open(&mut self, channel: Channel<Msg>, opening: Opening, reply: ChannelOpenHandle) {
-        let has_place = self
-            .session
-            .login()
-            .is_some_and(|login| login.place.is_some());
-        if !has_place || !self.session.allows(&opening.ask()) {
-            let reason = ChannelOpenFailure::AdministrativelyProhibited;
-            return reply.reject(reason).await;
-        }
-        let Some(place) = self.session.take_channel() else {
-            return reply.reject(ChannelOpenFailure::ResourceShortage).await;
+        let login = self.session.login();
+        let has_place = login.is_some_and(|login| login.place.is_some());
+        let allowed = has_place && self.session.allows(&opening.ask());
+        let place = match self.session.take_channel(allowed) {
+            Ok(place) => place,
+            Err(why) => return reply.reject(why).await,
         };
-        let mut asked = Asked {
+        let replies = match opening {
+            Opening::Session => Some(self.programs.expect(channel.id())),
+            Opening::Dial { .. } | Opening::DialSocket(_) => None,
+        };
+        let asked = Asked {
             place,
             channel,
             reply,
-            replies: None,
+            replies,
         };
-        if matches!(opening, Opening::Session) {
-            let (sender, replies) = mpsc::unbounded_channel();
-            asked.replies = Some(sender);
-            self.programs.retain(|_, known| !known.replies.is_closed());
-            let started = false;
-            let requests = Requests { replies, started };
-            self.programs.insert(asked.channel.id(), requests);
-        }
         self.session.spawn(asked.serve(opening));
-    }
-
-    /// What the workspace answers to a request that was just sent on.
-    ///
-    /// The library knows which request an answer is for only until the next one, so
-    /// the next one must wait.
-    async fn answer(&mut self, channel: ChannelId, request: Request) -> bool {
-        let Some(requests) = self.programs.get_mut(&channel) else {
-            return false;
-        };
-        if requests.started {
-            return false;
-        }
-        requests.started = request == Request::StartsProgram;
-        let replied = timeout(PATIENCE, requests.replies.recv()).await;
-        matches!(replied, Ok(Some(true)))
     }
 
     async fn tell(
@@ -170,18 +112,18 @@ impl ClientSide {
         request: Request,
         client: &mut server::Session,
     ) -> Result<(), russh::Error> {
-        match self.answer(channel, request).await {
-            true => client.channel_success(channel),
-            false => client.channel_failure(channel),
-        }
+        self.programs
+            .tell(&self.session, (channel, request), client)
+            .await
     }
 }
 
 impl Drop for ClientSide {
     fn drop(&mut self) {
         if self.session.login().is_none() {
-            let code = self.last_code;
-            let Some(code) = code else { return }; // it did not try
+            let Some(code) = self.entrance.code() else {
+                return; // it did not try
+            };
             metrics::failed(code);
             let observer = &self.session.shared.observer;
             observer.not_admitted(self.session.peer, code);
@@ -213,7 +155,7 @@ impl Handler for ClientSide {
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Self::Error> {
         if is_too_weak(offer.algorithm) {
-            return Ok(self.refuse(ErrorCode::AuthFailed));
+            return Ok(self.entrance.refuse_key(&self.session));
         }
         let blob = offer.public_key.to_bytes().unwrap_or_default();
         Ok(self.attempt(user, Credential::OfferedKey(&blob)).await)
@@ -225,7 +167,7 @@ impl Handler for ClientSide {
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
         if is_too_weak(key.algorithm) {
-            return Ok(self.refuse(ErrorCode::AuthFailed));
+            return Ok(self.entrance.refuse_key(&self.session));
         }
         let blob = key.public_key.to_bytes().unwrap_or_default();
         let signed = SignedKey::verified(&blob);
@@ -237,7 +179,7 @@ impl Handler for ClientSide {
         _: &str,
         _: &Certificate,
     ) -> Result<Auth, Self::Error> {
-        Ok(self.refuse(ErrorCode::AuthFailed))
+        Ok(self.entrance.refuse_key(&self.session))
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -246,7 +188,7 @@ impl Handler for ClientSide {
         _: &str,
         _: Option<Response<'a>>,
     ) -> Result<Auth, Self::Error> {
-        Ok(self.refuse(ErrorCode::Other))
+        Ok(self.entrance.refuse_method(&self.session))
     }
 
     async fn auth_succeeded(&mut self, client: &mut server::Session) -> Result<(), Self::Error> {
@@ -262,6 +204,11 @@ impl Handler for ClientSide {
         }
         if login.proof.is_running() {
             Link::open(&self.session).await;
+        } else if self.session.is_held() {
+            // Whoever only forwards ports wants it to run as well.
+            let session = Arc::clone(&self.session);
+            self.session
+                .spawn(async move { drop(settle(&session).await) });
         }
         Ok(())
     }
@@ -311,7 +258,7 @@ impl Handler for ClientSide {
         channel: ChannelId,
         _: &mut server::Session,
     ) -> Result<(), Self::Error> {
-        self.programs.remove(&channel);
+        self.programs.forget(channel);
         Ok(())
     }
 
@@ -422,7 +369,8 @@ impl Handler for ClientSide {
         channel: ChannelId,
         _: &mut server::Session,
     ) -> Result<bool, Self::Error> {
-        Ok(self.answer(channel, Request::Prepares).await)
+        let (session, request) = (&self.session, Request::Prepares);
+        Ok(self.programs.answer(session, channel, request).await)
     }
 
     async fn tcpip_forward(
@@ -431,26 +379,9 @@ impl Handler for ClientSide {
         port: &mut u32,
         _: &mut server::Session,
     ) -> Result<bool, Self::Error> {
-        let ask = ChannelAsk::Listen {
-            address,
-            port: *port,
-        };
-        if !self.session.allows(&ask) {
-            return Ok(false);
-        }
-        let session = &self.session;
-        let asked = async {
-            let lane = Link::lane(session).await.ok()?;
-            lane.handle.tcpip_forward(address, *port).await.ok()
-        };
-        let Ok(Some(chosen)) = timeout(PATIENCE, asked).await else {
-            return Ok(false);
-        };
-        if *port == 0 {
-            *port = chosen;
-        }
-        session.forwards.listens(*port);
-        Ok(true)
+        let chosen = forwards::listen(&self.session, address, *port).await;
+        *port = chosen.unwrap_or(*port);
+        Ok(chosen.is_some())
     }
 
     async fn cancel_tcpip_forward(
@@ -459,16 +390,7 @@ impl Handler for ClientSide {
         port: u32,
         _: &mut server::Session,
     ) -> Result<bool, Self::Error> {
-        let session = &self.session;
-        if !session.forwards.may_connect(port) {
-            return Ok(false);
-        }
-        session.forwards.listens_no_longer(port);
-        let asked = async {
-            let lane = Link::lane(session).await.ok()?;
-            lane.handle.cancel_tcpip_forward(address, port).await.ok()
-        };
-        Ok(matches!(timeout(PATIENCE, asked).await, Ok(Some(()))))
+        Ok(forwards::cancel(&self.session, address, port).await)
     }
 
     async fn streamlocal_forward(
@@ -476,19 +398,7 @@ impl Handler for ClientSide {
         path: &str,
         _: &mut server::Session,
     ) -> Result<bool, Self::Error> {
-        let session = &self.session;
-        if !session.allows(&ChannelAsk::ListenSocket(path)) {
-            return Ok(false);
-        }
-        let asked = async {
-            let lane = Link::lane(session).await.ok()?;
-            lane.handle.streamlocal_forward(path).await.ok()
-        };
-        let granted = matches!(timeout(PATIENCE, asked).await, Ok(Some(())));
-        if granted {
-            session.forwards.listens_at(path);
-        }
-        Ok(granted)
+        Ok(forwards::listen_at(&self.session, path).await)
     }
 
     async fn cancel_streamlocal_forward(
@@ -496,52 +406,6 @@ impl Handler for ClientSide {
         path: &str,
         _: &mut server::Session,
     ) -> Result<bool, Self::Error> {
-        let session = &self.session;
-        if !session.forwards.may_connect_at(path) {
-            return Ok(false);
-        }
-        session.forwards.listens_no_longer_at(path);
-        let asked = async {
-            let lane = Link::lane(session).await.ok()?;
-            lane.handle.cancel_streamlocal_forward(path).await.ok()
-        };
-        Ok(matches!(timeout(PATIENCE, asked).await, Ok(Some(()))))
+        Ok(forwards::cancel_at(&self.session, path).await)
     }
 }
-
-/// What a request is for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Request {
-    Prepares,
-    StartsProgram,
-}
-
-/// What let in, for asking again.
-fn right_of(user: &str, credential: Credential<'_>) -> Option<(Right, LoginMethod)> {
-    let login = |form| LoginName::parse(user, form).ok();
-    Some(match credential {
-        Credential::None => {
-            let login = login(NameForm::MayCarryToken)?;
-            (Right::Name(login), LoginMethod::Name)
-        }
-        Credential::Password(password) => {
-            let password = std::str::from_utf8(password).ok()?;
-            let right = Right::Password(login(NameForm::IdOnly)?, OwnerToken::new(password));
-            (right, LoginMethod::Password)
-        }
-        Credential::SignedKey(key) => {
-            let right = Right::Key(login(NameForm::IdOnly)?, key.as_bytes().into());
-            (right, LoginMethod::Key)
-        }
-        Credential::OfferedKey(_) => return None,
-    })
-}
-
-/// Whether signatures of this kind can be forged.
-fn is_too_weak(algorithm: &Algorithm) -> bool {
-    matches!(algorithm, Algorithm::Rsa { hash: None } | Algorithm::Dsa)
-}
-
-/// How long the workspace may take to answer a request, in which the client's other
-/// channels wait.
-const PATIENCE: Duration = Duration::from_secs(10);

@@ -37,7 +37,8 @@ pub(crate) fn of_clients(limits: &SshLimits, keys: &[PrivateKey]) -> Arc<server:
             kex::EXTENSION_SUPPORT_AS_SERVER,
             kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER,
         ]),
-        // With the first question, which is free.
+        // Ours counts more exactly, but is not told of everything. With the first question,
+        // which is free.
         max_auth_attempts: limits.login_attempts.saturating_add(1),
         inactivity_timeout: None,
         keepalive_interval: Some(limits.keep_alive),

@@ -1,18 +1,20 @@
 //! Tells a known user why her workspace does not answer.
 
 use gitpod_routing::RunState;
-use russh::server::Msg;
-use russh::{Channel, ChannelMsg};
+use russh::ChannelMsg;
 use tokio::sync::mpsc;
 
-use super::pipe::STDERR;
+use super::pipe::{ClientEnd, STDERR};
 use super::session::Session;
 use crate::upstream::UpstreamError;
 
 /// Why the workspace of `session` cannot be reached now, as far as that is known
 /// without trying.
 pub(crate) fn why_not(session: &Session) -> Option<String> {
-    let info = session.login()?.proof.info();
+    if let Some(why) = session.hold.failure() {
+        return Some(why.to_owned());
+    }
+    let info = session.proof()?.info();
     let (id, command) = (&info.id, &session.shared.start_command);
     match info.state {
         RunState::Running => None,
@@ -37,14 +39,18 @@ pub(crate) fn unreachable(session: &Session, why: &UpstreamError) -> String {
 
 /// Runs instead of a program: says `text` on its standard error, and fails.
 pub(crate) async fn explain(
-    channel: Channel<Msg>,
+    client: ClientEnd,
     replies: Option<mpsc::UnboundedSender<bool>>,
     text: &str,
 ) {
-    let (mut from_client, to_client) = channel.split();
+    let ClientEnd {
+        from: mut from_client,
+        to: to_client,
+        mut waiting,
+    } = client;
     let reply = |success| replies.as_ref().is_some_and(|to| to.send(success).is_ok());
     let mut end_of_line = "\n";
-    while let Some(message) = from_client.wait().await {
+    while let Some(message) = waiting.next(&mut from_client).await {
         let started = match message {
             ChannelMsg::RequestPty { .. } => {
                 end_of_line = "\r\n";

@@ -8,6 +8,8 @@ use russh::ChannelId;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::pool::{Pool, Share};
+
 /// What one side has sent in its channels, and the other did not take yet.
 ///
 /// The library opens a channel's window again as soon as bytes arrive, up to a target
@@ -53,26 +55,38 @@ impl Flow {
 pub(crate) struct Held {
     flow: Arc<Flow>,
     channel: ChannelId,
-    bytes: usize,
+    share: Share,
+    is_full: bool,
 }
 
 impl Held {
-    pub(crate) const fn new(flow: Arc<Flow>, channel: ChannelId) -> Self {
+    pub(crate) const fn new(flow: Arc<Flow>, channel: ChannelId, pool: Pool) -> Self {
         Self {
             flow,
             channel,
-            bytes: 0,
+            share: pool.share(),
+            is_full: false,
         }
     }
 
     pub(crate) const fn bytes(&self) -> usize {
-        self.bytes
+        self.share.bytes()
+    }
+
+    /// Whether more may wait.
+    pub(crate) fn has_room(&self) -> bool {
+        self.bytes() < self.share.allowance(MOST)
+    }
+
+    /// Whether there is as much as one channel may ever have.
+    pub(crate) const fn is_at_its_end(&self) -> bool {
+        self.bytes() >= MOST
     }
 
     pub(crate) fn set(&mut self, bytes: usize) {
-        let (was_full, is_full) = (self.bytes > ROOM, bytes > ROOM);
-        self.bytes = bytes;
-        match (was_full, is_full) {
+        self.share.set(bytes);
+        let is_full = bytes > 0 && bytes > self.share.allowance(ROOM);
+        match (self.is_full, is_full) {
             (false, true) => drop(self.flow.full().insert(self.channel)),
             (true, false) => {
                 self.flow.full().remove(&self.channel);
@@ -80,6 +94,7 @@ impl Held {
             }
             _ => {}
         }
+        self.is_full = is_full;
     }
 }
 
@@ -91,8 +106,11 @@ impl Drop for Held {
 
 /// Bytes under way in a channel, as OpenSSH has them.
 pub(crate) const WINDOW: u32 = 2 * 1024 * 1024;
-/// What waits in a channel that is not full.
+/// What waits in a channel that is not full, where there is plenty.
 const ROOM: usize = 512 * 1024;
+/// What waits in a channel at most, where there is plenty: more than a sender with manners
+/// has under way.
+const MOST: usize = 4 * 1024 * 1024;
 /// With this a sender comes back. With one byte, the library would forget it.
 const LEAST: u32 = 2;
 /// What a channel that is not full is given then, or a full one that is faster.
@@ -112,7 +130,8 @@ mod tests {
         // There is no other way to an id without a connection.
         let id = |number: u8| ChannelId::decode(&mut [0, 0, 0, number].as_slice()).unwrap();
         let (slow, other) = (id(1), id(2));
-        let mut held = Held::new(Arc::clone(&flow), slow);
+        let pool = Pool::of(1 << 30);
+        let mut held = Held::new(Arc::clone(&flow), slow, pool);
         held.set(ROOM);
         assert_eq!(flow.next_target(slow, WINDOW), WINDOW);
         held.set(ROOM + 1);
@@ -127,5 +146,24 @@ mod tests {
         }
         drop(held);
         assert_eq!(flow.next_target(slow, LEAST), WINDOW);
+    }
+
+    #[test]
+    fn where_much_waits_already_a_channel_is_full_sooner() {
+        let id = ChannelId::decode(&mut [0, 0, 0, 1].as_slice()).unwrap();
+        let (flow, pool) = (Arc::new(Flow::default()), Pool::of(16 * ROOM));
+        let mut held = Held::new(Arc::clone(&flow), id, pool.clone());
+        held.set(ROOM / 4);
+        assert_eq!(
+            (flow.next_target(id, WINDOW), held.has_room()),
+            (WINDOW, true)
+        );
+        let mut others = pool.share();
+        others.set(12 * ROOM);
+        held.set(ROOM / 4);
+        assert_eq!(
+            (flow.next_target(id, WINDOW), held.has_room()),
+            (LEAST, false)
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use gitpod_routing::{ActivitySink, IgnoreActivity};
+use gitpod_routing::{ActivitySink, IgnoreActivity, Wakes};
 use russh::server::{RunningSession, run_stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -19,10 +19,11 @@ use super::config;
 use super::count::{Full, Places, source_of};
 use super::link::write_patience;
 use super::metrics;
+use super::pool::Pool;
 use super::session::{Phase, Session, Shared};
 use super::stream::Guarded;
 use super::switch::Switch;
-use super::watch::{End, Watch};
+use super::watch::{End, Watch, too_many_attempts};
 use crate::authenticate::Authenticate;
 use crate::limits::SshLimits;
 use crate::observer::{IgnoreSessions, SessionEnd, SessionObserver, SessionSummary};
@@ -63,9 +64,11 @@ impl Gateway {
                 of_workspaces: config::of_workspaces(&limits),
                 limits,
                 start_command: "gitpod start".into(),
+                wakes: None,
                 strangers: Places::new(),
                 sessions: Places::new(),
                 numbers: AtomicU64::new(1),
+                pool: Pool::of(limits.held_bytes),
             }),
             host_keys: Vec::new(),
             phase: watch::Sender::new(Phase::Open),
@@ -111,6 +114,13 @@ impl Gateway {
         self.with(|shared| shared.start_command = command.into())
     }
 
+    /// Has stopped workspaces started by `wakes` for who logs in to them, if they may be,
+    /// and holds sessions until they run.
+    #[must_use]
+    pub fn with_wakes(self, wakes: Wakes) -> Self {
+        self.with(|shared| shared.wakes = Some(wakes))
+    }
+
     /// The public halves of its host keys.
     pub fn host_keys(&self) -> impl Iterator<Item = &PublicKey> {
         self.host_keys.iter().map(PrivateKey::public_key)
@@ -126,13 +136,16 @@ impl Gateway {
             policy: Arc::clone(&old.policy),
             limits: old.limits,
             start_command: Arc::clone(&old.start_command),
+            wakes: old.wakes.clone(),
             of_clients: Arc::clone(&old.of_clients),
             of_workspaces: Arc::clone(&old.of_workspaces),
             strangers: old.strangers.clone(),
             sessions: old.sessions.clone(),
             numbers: AtomicU64::new(1),
+            pool: old.pool.clone(),
         };
         change(&mut shared);
+        shared.pool = Pool::of(shared.limits.held_bytes);
         shared.of_clients = config::of_clients(&shared.limits, &self.host_keys);
         shared.of_workspaces = config::of_workspaces(&shared.limits);
         self.shared = Arc::new(shared);
@@ -199,7 +212,8 @@ impl Gateway {
         let switch = Switch::new();
         let budget = Budget::of(limits.login_bytes);
         let patience = write_patience(limits.keep_alive, limits.keep_alives_missed);
-        let stream = Guarded::new(stream, switch.clone(), budget.clone(), patience);
+        let pool = self.shared.pool.clone();
+        let stream = Guarded::new(stream, switch.clone(), budget.clone(), pool, patience);
         let phase = self.phase.subscribe();
         let session = Session::new(Arc::clone(&self.shared), peer, switch, phase);
         let session = Arc::new(session);
@@ -234,10 +248,15 @@ async fn watch_over(
             () = session.nudge.notified() => {}
         }
         let now = Instant::now();
+        let due = match session.login() {
+            Some(_) => watch.look(now).await,
+            None if session.has_no_attempts() => Some(too_many_attempts()),
+            None => None,
+        };
         if session.login().is_none() && now >= until {
             metrics::refused("login_grace");
             session.switch.cut();
-        } else if let Some(due) = watch.look(now).await {
+        } else if let Some(due) = due {
             end = due.why;
             send_away(session, due, running).await;
             break;
@@ -249,11 +268,9 @@ async fn watch_over(
 
 /// Tells the client why, and breaks the connection if it does not leave.
 async fn send_away(session: &Arc<Session>, end: End, mut running: RunningSession<ClientSide>) {
-    let Some(login) = session.login() else { return };
     session.switch.end_channels();
-    let told = login
-        .client
-        .disconnect(end.reason, end.text, "en".to_owned());
+    let client = running.handle();
+    let told = client.disconnect(end.reason, end.text, "en".to_owned());
     drop(timeout(LINGER, told).await);
     if timeout(LINGER, &mut running).await.is_err() {
         session.switch.cut();

@@ -127,11 +127,12 @@ impl Lane {
         flow: &Arc<Flow>,
     ) -> Result<client::Handle<WorkspaceSide>, UpstreamError> {
         let shared = &session.shared;
-        let to = session.login().ok_or(UpstreamError::Absent)?;
-        let (stream, login) = shared.connector.connect(&to.proof).await?.into_parts();
+        let to = session.proof().ok_or(UpstreamError::Absent)?;
+        let (stream, login) = shared.connector.connect(to).await?.into_parts();
         let limits = &shared.limits;
         let patience = write_patience(limits.keep_alive, limits.keep_alives_missed);
-        let stream = Guarded::new(stream, switch.clone(), Budget::unlimited(), patience);
+        let (budget, pool) = (Budget::unlimited(), shared.pool.clone());
+        let stream = Guarded::new(stream, switch.clone(), budget, pool, patience);
         let side = WorkspaceSide::new(session, login.host_key.clone(), flow);
         let config = Arc::clone(&shared.of_workspaces);
         let handle = client::connect_stream(config, stream, side).await;

@@ -5,8 +5,7 @@ use metrics::{counter, gauge};
 use crate::code::ErrorCode;
 use crate::observer::SessionEnd;
 
-/// A limit that was reached: `strangers`, `strangers_per_source`, `login_grace`,
-/// `login_bytes`, `sessions_per_workspace`, `channels_per_session`.
+/// A limit that was reached, by the name of its field in [`SshLimits`](crate::SshLimits).
 pub(crate) fn refused(limit: &'static str) {
     counter!("gitpod_ws_proxy_ssh_refused_total", "limit" => limit).increment(1);
 }
@@ -29,6 +28,13 @@ pub(crate) fn ended(why: SessionEnd) {
 pub(crate) fn moved(up: u64, down: u64) {
     counter!("gitpod_ws_proxy_ssh_bytes_total", "direction" => "up").increment(up);
     counter!("gitpod_ws_proxy_ssh_bytes_total", "direction" => "down").increment(down);
+}
+
+/// Bytes that wait for somebody who reads slowly.
+pub(crate) fn held(bytes: usize) {
+    // Whole KiB, as only a u32 is surely exact in a gauge.
+    let kib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX);
+    gauge!("gitpod_ws_proxy_ssh_held_bytes").set(f64::from(kib) * 1024.0);
 }
 
 /// Counts a connection while it lives.

@@ -6,11 +6,12 @@ use russh::server::{ChannelOpenHandle, Msg};
 use russh::{Channel, ChannelOpenFailure, client};
 use tokio::sync::mpsc;
 
-use super::explain::{explain, why_not};
+use super::explain::explain;
+use super::hold::settle;
 use super::link::{Lane, Link};
-use super::pipe::pipe;
+use super::pipe::{ClientEnd, STDERR, pipe};
 use super::session::{OpenChannel, Session};
-use super::workspace_side::reason_of;
+use super::waiting::Stuck;
 use crate::policy::ChannelAsk;
 
 /// What a client wants to open.
@@ -64,20 +65,42 @@ impl Asked {
     /// Opens the twin in the workspace, answers, and sends on what comes.
     pub(crate) async fn serve(self, opening: Opening) {
         let session = Arc::clone(self.place.session());
-        match Self::twin(&session, &opening).await {
+        let is_program = matches!(opening, Opening::Session);
+        if is_program && session.is_held() {
+            return self.serve_held(&session, &opening).await;
+        }
+        let twin = Self::twin(&session, &opening).await;
+        let client = ClientEnd::new(&session, self.channel);
+        match twin {
             Ok((lane, twin)) => {
                 self.reply.accept().await;
                 let twin = (twin, Arc::clone(&lane.flow));
-                pipe(&session, self.channel, twin, self.replies).await;
+                pipe(&session, client, twin, self.replies).await;
             }
             Err(Refused::Channel(reason)) => self.reply.reject(reason).await,
-            Err(Refused::Session(text)) => match opening {
-                Opening::Session => {
-                    self.reply.accept().await;
-                    explain(self.channel, self.replies, &text).await;
-                }
-                _ => self.reply.reject(ChannelOpenFailure::ConnectFailed).await,
-            },
+            Err(Refused::Session(text)) if is_program => {
+                self.reply.accept().await;
+                explain(client, self.replies, &text).await;
+            }
+            Err(Refused::Session(_)) => self.reply.reject(ChannelOpenFailure::ConnectFailed).await,
+        }
+    }
+
+    /// The same while the workspace is on its way up: the channel is there at once, so that
+    /// its client can be told, and what it says is kept until there is a twin.
+    async fn serve_held(self, session: &Arc<Session>, opening: &Opening) {
+        self.reply.accept().await;
+        let mut client = ClientEnd::new(session, self.channel);
+        let word = session.word_of_hold();
+        drop(client.to.extended_data_bytes(STDERR, word).await);
+        let twin = Self::twin(session, opening);
+        match client.meanwhile(session, twin).await {
+            Ok(Ok((lane, twin))) => {
+                let twin = (twin, Arc::clone(&lane.flow));
+                pipe(session, client, twin, self.replies).await;
+            }
+            Ok(Err(Refused::Session(text))) => explain(client, self.replies, &text).await,
+            Ok(Err(Refused::Channel(_))) | Err(Stuck) => drop(client.to.close().await),
         }
     }
 
@@ -85,9 +108,7 @@ impl Asked {
         session: &Arc<Session>,
         opening: &Opening,
     ) -> Result<(Arc<Lane>, Channel<client::Msg>), Refused> {
-        if let Some(text) = why_not(session) {
-            return Err(Refused::Session(text));
-        }
+        settle(session).await.map_err(Refused::Session)?;
         let lane = Link::lane(session).await;
         let lane =
             lane.map_err(|why| Refused::Session(super::explain::unreachable(session, &why)))?;
@@ -103,4 +124,12 @@ enum Refused {
     Channel(ChannelOpenFailure),
     /// The workspace cannot be reached, for this reason.
     Session(String),
+}
+
+/// The reason to hand on for `why`.
+pub(crate) fn reason_of(why: russh::Error) -> ChannelOpenFailure {
+    match why {
+        russh::Error::ChannelOpenFailure(reason) => reason,
+        _ => ChannelOpenFailure::ConnectFailed,
+    }
 }

@@ -9,19 +9,23 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::flow::Flow;
-use super::session::{Phase, Session};
-use super::waiting::Waiting;
+use super::session::{CLIENT_ADDRESS, Phase, Session};
+use super::waiting::{Stuck, Waiting};
 use crate::policy::ChannelAsk;
 
 /// Sends on what comes from either side, in the order in which it comes, until one
 /// side closes its channel.
 pub(crate) async fn pipe(
     session: &Arc<Session>,
-    client: Channel<server::Msg>,
+    client: ClientEnd,
     (workspace, workspace_flow): (Channel<client::Msg>, Arc<Flow>),
     replies: Option<mpsc::UnboundedSender<bool>>,
 ) {
-    let (from_client, to_client) = client.split();
+    let ClientEnd {
+        from: from_client,
+        to: to_client,
+        waiting,
+    } = client;
     let (from_workspace, to_workspace) = workspace.split();
     let ends = Ends {
         session,
@@ -32,14 +36,43 @@ pub(crate) async fn pipe(
         awaited: AtomicUsize::new(0),
         has_terminal: AtomicUsize::new(0),
     };
+    if ends.replies.is_some() {
+        drop(ends.tell_where_the_client_is().await); // who is gone need not be told
+    }
     tokio::select! {
-        () = ends.upwards(from_client) => {}
+        () = ends.upwards(from_client, waiting) => {}
         () = ends.downwards(from_workspace) => {}
         () = ends.tell_of_shutdown() => {}
     }
     // Who has closed already ignores this, and so does who is gone.
     drop(ends.to_workspace.close().await);
     drop(ends.to_client.close().await);
+}
+
+/// The client's end of a channel, and what came from there that was not sent on.
+#[derive(Debug)]
+pub(crate) struct ClientEnd {
+    pub(crate) from: ChannelReadHalf,
+    pub(crate) to: ChannelWriteHalf<server::Msg>,
+    pub(crate) waiting: Waiting,
+}
+
+impl ClientEnd {
+    pub(crate) fn new(session: &Session, channel: Channel<server::Msg>) -> Self {
+        let (from, to) = channel.split();
+        let pool = session.shared.pool.clone();
+        let waiting = Waiting::new(Arc::clone(&session.flow), to.id(), pool);
+        Self { from, to, waiting }
+    }
+
+    /// Runs `work`, and keeps what the client says meanwhile.
+    pub(crate) async fn meanwhile<T>(
+        &mut self,
+        session: &Session,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Stuck> {
+        self.waiting.meanwhile(work, &mut self.from, session).await
+    }
 }
 
 /// Both ends of a pipe, to write to.
@@ -56,11 +89,18 @@ struct Ends<'a> {
 }
 
 impl Ends<'_> {
+    /// For `SSH_CLIENT` of the program to come; a server that knows nothing of it ignores it.
+    async fn tell_where_the_client_is(&self) -> Sent {
+        let peer = self.session.peer;
+        let address = format!("{} {}", peer.ip().to_canonical(), peer.port());
+        self.to_workspace
+            .set_env(false, CLIENT_ADDRESS, address)
+            .await
+    }
+
     /// Until the client closes its channel, or is gone.
-    async fn upwards(&self, mut from_client: ChannelReadHalf) {
+    async fn upwards(&self, mut from_client: ChannelReadHalf, mut waiting: Waiting) {
         let mut program = Program::NotYet;
-        let flow = Arc::clone(&self.session.flow);
-        let mut waiting = Waiting::new(flow, self.to_client.id());
         while let Some(message) = waiting.next(&mut from_client).await {
             if matches!(message, ChannelMsg::Close) {
                 return;
@@ -174,7 +214,8 @@ impl Ends<'_> {
     /// Until the workspace closes its channel, or is gone.
     async fn downwards(&self, mut from_workspace: ChannelReadHalf) {
         let flow = Arc::clone(&self.workspace_flow);
-        let mut waiting = Waiting::new(flow, self.to_workspace.id());
+        let pool = self.session.shared.pool.clone();
+        let mut waiting = Waiting::new(flow, self.to_workspace.id(), pool);
         while let Some(message) = waiting.next(&mut from_workspace).await {
             if matches!(message, ChannelMsg::Close) {
                 return;

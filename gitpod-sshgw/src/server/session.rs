@@ -1,19 +1,21 @@
 //! One client's connection, and what its parts share.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use gitpod_routing::{ActivitySink, WorkspaceId};
-use russh::{client, server};
+use gitpod_routing::{ActivitySink, Wakes, WorkspaceId};
+use russh::{ChannelOpenFailure, client, server};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::count::{Place, Places};
 use super::flow::Flow;
 use super::forwards::Forwards;
+use super::hold::Hold;
 use super::link::Link;
 use super::metrics::Connected;
+use super::pool::Pool;
 use super::switch::Switch;
 use crate::authenticate::{Authenticate, Authenticated};
 use crate::credential::Right;
@@ -32,11 +34,14 @@ pub(crate) struct Shared {
     pub(crate) policy: Arc<dyn ChannelPolicy>,
     pub(crate) limits: SshLimits,
     pub(crate) start_command: Arc<str>,
+    pub(crate) wakes: Option<Wakes>,
     pub(crate) of_clients: Arc<server::Config>,
     pub(crate) of_workspaces: Arc<client::Config>,
     pub(crate) strangers: Places<IpAddr>,
     pub(crate) sessions: Places<WorkspaceId>,
     pub(crate) numbers: AtomicU64,
+    /// For what waits until somebody reads it.
+    pub(crate) pool: Pool,
 }
 
 /// Whether the gateway goes on.
@@ -58,12 +63,14 @@ pub(crate) struct Session {
     pub(crate) switch: Switch,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) link: Link,
+    pub(crate) hold: Hold,
     /// Of what the client sends.
     pub(crate) flow: Arc<Flow>,
     pub(crate) forwards: Forwards,
     pub(crate) traffic: Traffic,
     /// Something happened that may be the end of it.
     pub(crate) nudge: Notify,
+    used_up: AtomicBool,
     login: OnceLock<Login>,
 }
 
@@ -94,17 +101,36 @@ impl Session {
             switch,
             phase,
             link: Link::new(),
+            hold: Hold::default(),
             flow: Arc::default(),
-            forwards: Forwards::new(),
+            forwards: Forwards::default(),
             traffic: Traffic::default(),
             nudge: Notify::new(),
+            used_up: AtomicBool::new(false),
             login: OnceLock::new(),
         }
+    }
+
+    /// The client has tried to log in as often as it may.
+    pub(crate) fn attempts_are_used_up(&self) {
+        self.used_up.store(true, Ordering::Relaxed);
+        self.nudge.notify_one();
+    }
+
+    /// Whether it has.
+    pub(crate) fn has_no_attempts(&self) -> bool {
+        self.used_up.load(Ordering::Relaxed)
     }
 
     /// Who was let in, once somebody was.
     pub(crate) fn login(&self) -> Option<&Login> {
         self.login.get()
+    }
+
+    /// The proof that holds now: of the run that was waited for, if one was.
+    pub(crate) fn proof(&self) -> Option<&Authenticated> {
+        let woken = self.hold.woken().map(|woken| &woken.proof);
+        woken.or_else(|| self.login().map(|login| &login.proof))
     }
 
     /// `login` was let in. There is only one first time.
@@ -114,8 +140,9 @@ impl Session {
 
     pub(crate) fn allows(&self, what: &ChannelAsk<'_>) -> bool {
         let policy = &self.shared.policy;
-        self.login()
-            .is_some_and(|login| policy.allows(&login.proof, what))
+        // That variable is ours: a client does not say where it is itself.
+        *what != ChannelAsk::Variable(CLIENT_ADDRESS)
+            && self.proof().is_some_and(|proof| policy.allows(proof, what))
     }
 
     /// Runs `work` on its own, until it is done or the connection ends.
@@ -124,16 +151,22 @@ impl Session {
         tokio::spawn(async move { switch.until_over(work).await });
     }
 
-    /// A place for one more channel.
-    pub(crate) fn take_channel(self: &Arc<Self>) -> Option<OpenChannel> {
+    /// A place for one more channel, from either side, if that is `allowed`.
+    pub(crate) fn take_channel(
+        self: &Arc<Self>,
+        allowed: bool,
+    ) -> Result<OpenChannel, ChannelOpenFailure> {
+        if !allowed {
+            return Err(ChannelOpenFailure::AdministrativelyProhibited);
+        }
         let open = &self.traffic.open;
         if open.fetch_add(1, Ordering::Relaxed) >= self.shared.limits.channels_per_session {
             open.fetch_sub(1, Ordering::Relaxed);
             super::metrics::refused("channels_per_session");
-            return None;
+            return Err(ChannelOpenFailure::ResourceShortage);
         }
         self.traffic.opened.fetch_add(1, Ordering::Relaxed);
-        Some(OpenChannel(Arc::clone(self)))
+        Ok(OpenChannel(Arc::clone(self)))
     }
 }
 
@@ -171,6 +204,13 @@ impl Traffic {
         self.down.fetch_add(count(bytes), Ordering::Relaxed);
     }
 
+    /// What shows that somebody is there: bytes in either direction, and channels opened.
+    /// Both ends ask each other whether they are alive, without a trace here.
+    pub(crate) fn uses(&self) -> (u64, u64, u64) {
+        let (up, down) = self.so_far();
+        (up, down, self.opened.load(Ordering::Relaxed))
+    }
+
     /// Bytes up and down so far.
     pub(crate) fn so_far(&self) -> (u64, u64) {
         let load = |of: &AtomicU64| of.load(Ordering::Relaxed);
@@ -185,6 +225,9 @@ impl Traffic {
         self.open.load(Ordering::Relaxed) > 1
     }
 }
+
+/// The variable in which the gateway tells the workspace where the client of a program is.
+pub(crate) const CLIENT_ADDRESS: &str = "GITPOD_SSH_CLIENT";
 
 fn count(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)

@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::budget::Budget;
+use super::metrics;
+use super::pool::{Pool, Share};
 use super::switch::Switch;
 
 /// The stream under an SSH connection.
@@ -28,6 +30,8 @@ pub(crate) struct Guarded<S> {
     unread: Range<usize>,
     /// How many of the last reads were small.
     small_reads: u8,
+    /// What was read ahead.
+    ahead: Share,
 }
 
 impl<S> Guarded<S> {
@@ -35,6 +39,7 @@ impl<S> Guarded<S> {
         inner: S,
         switch: Switch,
         budget: Budget,
+        pool: Pool,
         write_patience: Duration,
     ) -> Self {
         Self {
@@ -46,6 +51,7 @@ impl<S> Guarded<S> {
             buffer: Vec::new(),
             unread: 0..0,
             small_reads: 0,
+            ahead: pool.share(),
         }
     }
 
@@ -82,17 +88,22 @@ impl<S: AsyncRead + Unpin> Guarded<S> {
         };
         match self.budget.spend(filled) {
             true => Poll::Ready(Ok(())),
-            false => Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into())),
+            false => {
+                metrics::refused("login_bytes");
+                Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()))
+            }
         }
     }
 
     /// A read that filled the buffer is followed by one into a larger one, and some that
-    /// were small by one into a small one: quiet connections keep little.
+    /// were small by one into a small one: quiet connections keep little, and one that only
+    /// logs in never has much.
     fn make_room(&mut self) {
         let full = self.unread.end == self.buffer.len();
         if !self.unread.is_empty() {
             if full {
                 self.buffer.resize(self.unread.end + LARGE, 0);
+                self.ahead.set(self.buffer.len());
             }
             return;
         }
@@ -100,18 +111,19 @@ impl<S: AsyncRead + Unpin> Guarded<S> {
         let size = match self.buffer.len() {
             0 => SMALL,
             _ if self.small_reads >= QUIET => SMALL,
-            large if full || large > LARGE => LARGE,
-            same => same,
+            size if full => (size * STEP).min(LARGE),
+            size => size.min(LARGE),
         };
         if size != self.buffer.len() {
             self.buffer = vec![0; size];
+            self.ahead.set(0);
         }
     }
 
     /// Takes what the other side sends while it does not take what we send. It may be
     /// as single-minded as we are, and wait with its reading until it has written.
     fn read_ahead(&mut self, cx: &mut Context<'_>) {
-        while self.unread.len() < AHEAD {
+        while self.unread.len() < self.ahead.allowance(AHEAD) {
             let before = self.unread.end;
             // Whatever is wrong, or the end, the next read finds it.
             let read = matches!(self.poll_fill(cx), Poll::Ready(Ok(())));
@@ -180,9 +192,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
 /// What a quiet connection reads at once: a key stroke.
 const SMALL: usize = 4 * 1024;
+/// How much larger a buffer is than the one before that was filled.
+const STEP: usize = 4;
 /// What a busy one reads at once: three of the largest usual packets.
 const LARGE: usize = 128 * 1024;
 /// So many small reads, and a connection is quiet.
 const QUIET: u8 = 8;
-/// What is read at most while a write waits: some windows.
+/// What is read at most while a write waits, where there is plenty: some windows.
 const AHEAD: usize = 8 * 1024 * 1024;

@@ -9,14 +9,16 @@ use russh::{ChannelId, ChannelMsg, ChannelReadHalf};
 use tokio::time::{Instant, sleep_until};
 
 use super::flow::{Flow, Held};
+use super::pool::Pool;
 use super::session::Session;
 
 /// Messages of one channel in one direction, which wait to be sent on.
 ///
 /// They are taken from the library at once, so that it never waits for one channel, and
-/// counted, so that their sender is. A sender that goes on nevertheless fills
-/// [`MOST`], after which its whole connection waits; where that has others in it, the
-/// channel is closed after [`PATIENCE`].
+/// counted, so that their sender is. A sender that goes on nevertheless fills what it may
+/// [hold](Held::has_room), after which its whole connection waits. A channel with so much in
+/// it that only bad manners explain it, where others are in its connection, is closed after
+/// [`PATIENCE`].
 #[derive(Debug)]
 pub(crate) struct Waiting {
     messages: VecDeque<ChannelMsg>,
@@ -30,10 +32,10 @@ pub(crate) struct Waiting {
 pub(crate) struct Stuck;
 
 impl Waiting {
-    pub(crate) const fn new(flow: Arc<Flow>, channel: ChannelId) -> Self {
+    pub(crate) const fn new(flow: Arc<Flow>, channel: ChannelId, pool: Pool) -> Self {
         Self {
             messages: VecDeque::new(),
-            held: Held::new(flow, channel),
+            held: Held::new(flow, channel, pool),
             ended: false,
         }
     }
@@ -64,7 +66,7 @@ impl Waiting {
             tokio::select! {
                 biased;
                 sent = &mut sending => return Ok(sent),
-                message = from.wait(), if !self.ended && self.held.bytes() < MOST => match message {
+                message = from.wait(), if !self.ended && self.held.has_room() => match message {
                     Some(message) => {
                         self.held.set(self.held.bytes() + size_of(&message));
                         self.messages.push_back(message);
@@ -72,7 +74,7 @@ impl Waiting {
                     None => self.ended = true,
                 },
                 () = sleep_until(look) => {
-                    if self.held.bytes() >= MOST && session.traffic.has_several_channels() {
+                    if self.held.is_at_its_end() && session.traffic.has_several_channels() {
                         return Err(Stuck);
                     }
                     look = Instant::now() + PATIENCE;
@@ -91,7 +93,5 @@ fn size_of(message: &ChannelMsg) -> usize {
 
 /// How long a channel may halt others.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes that wait at most: far more than any window.
-const MOST: usize = 8 * 1024 * 1024;
 /// What a message is counted beside its data.
 const OTHERS: usize = 128;

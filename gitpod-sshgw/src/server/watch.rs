@@ -5,15 +5,16 @@ use std::sync::Arc;
 use russh::Disconnect;
 use tokio::time::Instant;
 
+use super::metrics;
 use super::session::{Login, Phase, Session};
-use crate::authenticate::Standing;
+use crate::authenticate::{Authenticated, Standing};
 use crate::observer::SessionEnd;
 
 /// Watches over one session. Call [`look`](Self::look) every so often.
 #[derive(Debug)]
 pub(crate) struct Watch {
     session: Arc<Session>,
-    seen: (u64, u64),
+    seen: (u64, u64, u64),
     last_use: Instant,
     reported: Option<Instant>,
     unreported: bool,
@@ -33,7 +34,7 @@ impl Watch {
     pub(crate) fn new(session: Arc<Session>, now: Instant) -> Self {
         Self {
             session,
-            seen: (0, 0),
+            seen: (0, 0, 0),
             last_use: now,
             reported: None,
             unreported: false,
@@ -46,6 +47,7 @@ impl Watch {
         let session = Arc::clone(&self.session);
         let login = session.login()?;
         self.report_use(login, now);
+        metrics::held(session.shared.pool.held());
         if login.place.is_none() {
             return Some(too_many(&session, login));
         }
@@ -57,10 +59,13 @@ impl Watch {
         }
         let phase = *session.phase.borrow();
         let busy = session.traffic.has_open_channels();
-        if phase == Phase::Closed || (phase == Phase::Draining && !busy) {
+        // Who has just logged in is about to open a channel.
+        let leaves = phase == Phase::Draining && !busy && now > login.since + PATIENCE;
+        if phase == Phase::Closed || leaves {
             return Some(End::new(SessionEnd::Shutdown, "the gateway shuts down"));
         }
-        if !login.proof.is_running() && !busy && now > login.since + PATIENCE {
+        let is_there = session.proof().is_some_and(Authenticated::is_running);
+        if !is_there && !session.is_held() && !busy && now > login.since + PATIENCE {
             // Without a session channel, this is all that can be told.
             let text = super::explain::why_not(&session).unwrap_or_default();
             return Some(End::new(SessionEnd::Stopped, &text));
@@ -76,25 +81,30 @@ impl Watch {
     pub(crate) fn finish(&mut self) {
         let session = Arc::clone(&self.session);
         if let Some(login) = session.login() {
-            self.unreported |= session.traffic.so_far() != self.seen;
-            if self.unreported && login.proof.is_running() {
-                session.shared.activity.active(login.proof.info());
+            let used = session.traffic.uses() != self.seen;
+            self.unreported |= used || self.reported.is_none();
+            metrics::held(session.shared.pool.held());
+            let proof = session.proof().unwrap_or(&login.proof);
+            if self.unreported && proof.is_running() {
+                session.shared.activity.active(proof.info());
             }
         }
     }
 
     fn report_use(&mut self, login: &Login, now: Instant) {
-        let traffic = self.session.traffic.so_far();
-        let first = self.reported.is_none();
-        if traffic != self.seen {
-            self.seen = traffic;
+        let uses = self.session.traffic.uses();
+        let first = self.reported.is_none(); // to come is a use
+        self.last_use = self.last_use.max(login.since);
+        if uses != self.seen {
+            self.seen = uses;
             self.last_use = now;
             self.unreported = true;
         }
         let pause = self.session.shared.limits.activity;
         let due = self.reported.is_none_or(|reported| now >= reported + pause);
-        if (self.unreported || first) && due && login.proof.is_running() {
-            self.session.shared.activity.active(login.proof.info());
+        let proof = self.session.proof().unwrap_or(&login.proof);
+        if (self.unreported || first) && due && proof.is_running() {
+            self.session.shared.activity.active(proof.info());
             self.reported = Some(now);
             self.unreported = false;
         }
@@ -115,13 +125,20 @@ impl Watch {
     }
 
     async fn is_revoked(&self, login: &Login) -> Option<End> {
+        if self.session.is_held() {
+            return None; // it is decided anew when the workspace runs
+        }
         let authenticate = &self.session.shared.authenticate;
-        let id = &login.proof.info().id;
-        match authenticate.again(&login.proof, &login.right).await {
+        let (id, start) = (&login.proof.info().id, &self.session.shared.start_command);
+        let (proof, right) = match self.session.hold.woken() {
+            Some(woken) => (&woken.proof, &woken.right),
+            None => (&login.proof, &login.right),
+        };
+        match authenticate.again(proof, right).await {
             Standing::Stands | Standing::Unknown => None,
-            Standing::Gone if login.proof.is_running() => Some(End::new(
+            Standing::Gone if proof.is_running() => Some(End::new(
                 SessionEnd::Stopped,
-                &format!("workspace {id} has stopped"),
+                &format!("workspace {id} has stopped; start it with: {start} {id}"),
             )),
             Standing::Gone => Some(End::new(
                 SessionEnd::Stopped,
@@ -143,6 +160,18 @@ pub(crate) fn too_many(session: &Session, login: &Login) -> End {
         "workspace {id} has {limit} SSH connections already; close one, or share one with ControlMaster"
     );
     End::new(SessionEnd::TooMany, &text)
+}
+
+/// That a stranger has tried often enough.
+///
+/// **Source:** reason and words as in the reference system.
+pub(crate) fn too_many_attempts() -> End {
+    metrics::refused("login_attempts");
+    End {
+        why: SessionEnd::Client,
+        reason: Disconnect::ProtocolError,
+        text: "too many authentication failures".to_owned(),
+    }
 }
 
 impl End {

@@ -7,8 +7,8 @@ use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelId, ChannelOpenFailure, client};
 
 use super::flow::Flow;
-use super::pipe::pipe;
 use super::session::Session;
+use super::towards::Towards;
 use crate::upstream_login::HostKey;
 
 /// Hears what one connection to a workspace says.
@@ -35,28 +35,16 @@ impl WorkspaceSide {
         let Some(session) = self.session.upgrade() else {
             return reply.reject(ChannelOpenFailure::ConnectFailed).await;
         };
-        if !towards.was_asked_for(&session) {
-            return reply
-                .reject(ChannelOpenFailure::AdministrativelyProhibited)
-                .await;
-        }
-        let Some(place) = session.take_channel() else {
-            return reply.reject(ChannelOpenFailure::ResourceShortage).await;
-        };
-        // The server that calls us must go on while the client is asked.
-        let flow = Arc::clone(&self.flow);
-        session.spawn(async move {
-            let session = place.session();
-            let Some(login) = session.login() else { return };
-            match towards.open(&login.client).await {
-                Ok(of_client) => {
-                    reply.accept().await;
-                    pipe(session, of_client, (channel, flow), None).await;
-                }
-                Err(why) => reply.reject(why).await,
-            }
-        });
+        let channel = (channel, Arc::clone(&self.flow));
+        towards.serve(&session, channel, reply).await;
     }
+}
+
+/// Refuses a channel that only clients open. The library would accept it.
+async fn refuse(reply: ChannelOpenHandle) -> Result<(), russh::Error> {
+    let reason = ChannelOpenFailure::AdministrativelyProhibited;
+    reply.reject(reason).await;
+    Ok(())
 }
 
 impl Handler for WorkspaceSide {
@@ -154,18 +142,13 @@ impl Handler for WorkspaceSide {
         Ok(())
     }
 
-    // Channels that only clients open. The library would accept them.
-
     async fn server_channel_open_session(
         &mut self,
         _: Channel<Msg>,
         reply: ChannelOpenHandle,
         _: &mut client::Session,
     ) -> Result<(), Self::Error> {
-        reply
-            .reject(ChannelOpenFailure::AdministrativelyProhibited)
-            .await;
-        Ok(())
+        refuse(reply).await
     }
 
     async fn server_channel_open_direct_tcpip(
@@ -178,10 +161,7 @@ impl Handler for WorkspaceSide {
         reply: ChannelOpenHandle,
         _: &mut client::Session,
     ) -> Result<(), Self::Error> {
-        reply
-            .reject(ChannelOpenFailure::AdministrativelyProhibited)
-            .await;
-        Ok(())
+        refuse(reply).await
     }
 
     async fn server_channel_open_direct_streamlocal(
@@ -191,61 +171,6 @@ impl Handler for WorkspaceSide {
         reply: ChannelOpenHandle,
         _: &mut client::Session,
     ) -> Result<(), Self::Error> {
-        reply
-            .reject(ChannelOpenFailure::AdministrativelyProhibited)
-            .await;
-        Ok(())
-    }
-}
-
-/// A channel from the workspace towards the client.
-enum Towards {
-    /// Somebody connected to a port in the workspace.
-    Port {
-        at: (String, u32),
-        from: (String, u32),
-    },
-    /// Somebody connected to a unix socket in the workspace.
-    Socket(String),
-    /// A program wants to use the client's agent.
-    Agent,
-    /// A program wants to use the client's display.
-    Display { from: (String, u32) },
-}
-
-impl Towards {
-    fn was_asked_for(&self, session: &Session) -> bool {
-        let forwards = &session.forwards;
-        match self {
-            Self::Port { at: (_, port), .. } => forwards.may_connect(*port),
-            Self::Socket(path) => forwards.may_connect_at(path),
-            Self::Agent => forwards.may_use_agent(),
-            Self::Display { .. } => forwards.may_use_display(),
-        }
-    }
-
-    async fn open(
-        self,
-        client: &russh::server::Handle,
-    ) -> Result<Channel<russh::server::Msg>, ChannelOpenFailure> {
-        let opened = match self {
-            Self::Port { at, from } => {
-                client
-                    .channel_open_forwarded_tcpip(at.0, at.1, from.0, from.1)
-                    .await
-            }
-            Self::Socket(path) => client.channel_open_forwarded_streamlocal(path).await,
-            Self::Agent => client.channel_open_agent().await,
-            Self::Display { from } => client.channel_open_x11(from.0, from.1).await,
-        };
-        opened.map_err(reason_of)
-    }
-}
-
-/// The reason to hand on for `why`.
-pub(crate) fn reason_of(why: russh::Error) -> ChannelOpenFailure {
-    match why {
-        russh::Error::ChannelOpenFailure(reason) => reason,
-        _ => ChannelOpenFailure::ConnectFailed,
+        refuse(reply).await
     }
 }

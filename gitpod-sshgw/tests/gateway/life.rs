@@ -1,14 +1,19 @@
 //! How sessions end, and who hears of them.
 
 use std::process::Stdio;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gitpod_routing::RunState;
 use gitpod_sshgw::{Heard, LoginMethod, SessionEnd, SshLimits};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use russh::ChannelMsg;
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
+};
 use tokio::process::Child;
 use tokio::time::{Instant, timeout};
 
+use crate::peer::logged_in;
 use crate::support::{ID, STOPPED, Served, eventually, info, run, served, served_with};
 
 /// A session that has begun and would go on for long.
@@ -20,6 +25,40 @@ async fn lasting(served: &Served, options: &[&str]) -> Child {
     let read = timeout(Duration::from_secs(20), stdout.read_line(&mut line)).await;
     assert!(read.is_ok() && line.trim_end() == "begun", "{line:?}");
     ssh
+}
+
+/// Waits until the gateway has looked so often whether sessions may go on.
+async fn looked_at(served: &Served, times: usize) {
+    let looks = || served.looks.load(Ordering::Relaxed);
+    let until = looks() + times;
+    eventually("it looks", || looks() >= until).await;
+}
+
+/// A session whose program waits for a line of input, and then ends.
+async fn typing(served: &Served, options: &[&str]) -> Child {
+    let mut ssh = served.ssh(options);
+    ssh.arg("echo begun; read line; echo done");
+    let mut ssh = ssh.stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdout = BufReader::new(ssh.stdout.take().unwrap());
+    line_with(&mut stdout, "begun").await;
+    assert!(stdout.buffer().is_empty());
+    ssh.stdout = Some(stdout.into_inner());
+    ssh
+}
+
+/// The next line that has `text` in it.
+async fn line_with(from: &mut (impl AsyncBufRead + Unpin), text: &str) -> String {
+    let find = async {
+        loop {
+            let mut line = String::new();
+            let read = from.read_line(&mut line).await.unwrap();
+            assert_ne!(read, 0, "it ended without {text:?}");
+            if line.contains(text) {
+                return line;
+            }
+        }
+    };
+    timeout(Duration::from_secs(20), find).await.unwrap()
 }
 
 /// What `ssh` says as it ends, which must be within a second and a bit.
@@ -81,11 +120,15 @@ async fn a_session_ends_when_its_key_was_removed() {
 async fn a_session_by_token_outlives_the_owner_s_keys() {
     let served = served().await;
     let mut ssh = served.ssh_as(&format!("{ID}#s3cret"), &["-o", "PubkeyAuthentication=no"]);
-    let ssh = ssh.arg("sleep 2; echo still here").spawn().unwrap();
+    ssh.arg("read line; echo still here").stdin(Stdio::piped());
+    let mut ssh = ssh.spawn().unwrap();
     eventually("it is in", || !served.sessions.heard().is_empty()).await;
     let mut without = info(ID, &served.key).running_at([10, 0, 0, 7].into());
     without.ssh_public_keys.clear();
     served.workspaces.insert(without);
+    looked_at(&served, 3).await;
+    let mut stdin = ssh.stdin.take().unwrap();
+    stdin.write_all(b"\n").await.unwrap();
     let output = ssh.wait_with_output().await.unwrap();
     assert_eq!(output.stdout, b"still here\n");
 }
@@ -107,7 +150,7 @@ async fn the_owner_of_a_stopped_workspace_is_told_how_to_start_it() {
     let forward = ["-W", "127.0.0.1:1"];
     let forward = run(&mut served.ssh_as(STOPPED, &forward)).await;
     assert_ne!(forward.code, Some(0), "{forward:?}");
-    assert_eq!(served.dials.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(served.dials.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
@@ -115,36 +158,23 @@ async fn clients_are_told_of_a_shutdown_and_may_finish() {
     let mut limits = SshLimits::default();
     limits.drain = Duration::from_secs(20);
     let mut served = served_with(limits, |gateway| gateway).await;
-    let mut terminal = served.ssh(&["-tt"]);
-    let terminal = terminal
-        .arg("echo begun; sleep 2; echo done")
-        .spawn()
-        .unwrap();
-    eventually("it is in", || !served.sessions.heard().is_empty()).await;
-    let mut quiet = served.ssh(&[]);
-    let quiet = quiet.arg("sleep 2; echo done").spawn().unwrap();
-    eventually("both are in", || served.sessions.heard().len() == 2).await;
-    eventually("both have programs", || {
-        served.dials.load(std::sync::atomic::Ordering::Relaxed) == 2
-    })
-    .await;
-    tokio::time::sleep(Duration::from_millis(500)).await; // so that the terminal is there
+    let mut terminal = typing(&served, &["-tt"]).await;
+    let mut quiet = typing(&served, &[]).await;
     let serving = served.shut_down();
-    let quiet = quiet.wait_with_output().await.unwrap();
-    assert_eq!(
-        (&quiet.stdout[..], &quiet.stderr[..]),
-        (&b"done\n"[..], &b""[..])
-    );
-    let terminal = terminal.wait_with_output().await.unwrap();
-    let seen = format!(
-        "{}{}",
-        String::from_utf8_lossy(&terminal.stdout),
-        String::from_utf8_lossy(&terminal.stderr)
-    );
-    assert!(
-        seen.contains("the gateway shuts down") && seen.contains("done"),
-        "{seen}"
-    );
+    let mut stderr = BufReader::new(terminal.stderr.take().unwrap());
+    let told = line_with(&mut stderr, "the gateway shuts down").await;
+    assert!(told.contains("20 s"), "{told}");
+    assert!(!serving.is_finished(), "it waits for who is busy");
+    for program in [&mut terminal, &mut quiet] {
+        let mut stdin = program.stdin.take().unwrap();
+        stdin.write_all(b"go on\n").await.unwrap();
+        let mut stdout = BufReader::new(program.stdout.take().unwrap());
+        line_with(&mut stdout, "done").await;
+    }
+    let mut said = String::new();
+    let mut stderr = quiet.stderr.take().unwrap();
+    stderr.read_to_string(&mut said).await.unwrap();
+    assert_eq!(said, "", "no file that is copied gets a message into it");
     timeout(Duration::from_secs(5), serving)
         .await
         .unwrap()
@@ -205,21 +235,77 @@ async fn attack_45_a_killed_client_frees_the_workspace_and_is_active_no_longer()
         matches!(served.sessions.heard().last(), Some(Heard::Closed(..)))
     })
     .await;
+    // What was its watch has ended with it: who is told of closed is told nothing more.
     let then = served.activity.uses_of(&workspace);
-    tokio::time::sleep(Duration::from_millis(600)).await; // so that it could be told again
-    assert_eq!(served.activity.uses_of(&workspace), then);
+    let (other, _) = logged_in(&served).await;
+    looked_at(&served, 3).await;
+    assert_eq!(
+        served.activity.uses_of(&workspace),
+        then + 1,
+        "the other came"
+    );
+    drop(other);
 }
 
 #[tokio::test]
 async fn silence_is_no_use() {
     let mut limits = SshLimits::default();
-    (limits.activity, limits.keep_alive) = (Duration::from_millis(100), Duration::from_millis(200));
+    (limits.activity, limits.recheck) = (Duration::ZERO, Duration::from_millis(50));
+    limits.keep_alive = Duration::from_millis(60);
     let served = served_with(limits, |gateway| gateway).await;
-    let options = ["-o", "ServerAliveInterval=1"];
-    let ran = run(served.ssh(&options).arg("sleep 3")).await;
-    assert_eq!(ran.code, Some(0));
-    let uses = served.activity.uses_of(&info(ID, &served.key));
-    assert!(uses <= 2, "{uses}: it came, and no more");
+    let (handle, _) = logged_in(&served).await;
+    let mut channel = handle.channel_open_session().await.unwrap();
+    channel.exec(true, "read line").await.unwrap();
+    while !matches!(channel.wait().await, Some(ChannelMsg::Success)) {}
+    looked_at(&served, 2).await;
+    let workspace = info(ID, &served.key);
+    let then = served.activity.uses_of(&workspace);
+    for _ in 0..5 {
+        // Both sides ask each other.
+        handle.send_keepalive(true).await.unwrap();
+        handle.send_ping().await.unwrap();
+        looked_at(&served, 2).await;
+    }
+    assert_eq!(served.activity.uses_of(&workspace), then);
+}
+
+#[tokio::test]
+async fn to_log_in_and_to_open_a_channel_are_uses() {
+    let mut limits = SshLimits::default();
+    (limits.activity, limits.recheck) = (Duration::ZERO, Duration::from_millis(50));
+    let served = served_with(limits, |gateway| gateway).await;
+    let workspace = info(ID, &served.key);
+    let (handle, _) = logged_in(&served).await;
+    eventually("to come is a use", || {
+        served.activity.uses_of(&workspace) == 1
+    })
+    .await;
+    for uses in 2..4 {
+        let channel = handle.channel_open_session().await.unwrap();
+        eventually("a channel is a use", || {
+            served.activity.uses_of(&workspace) == uses
+        })
+        .await;
+        channel.exec(true, "read without_a_word").await.unwrap();
+        looked_at(&served, 2).await;
+        assert_eq!(served.activity.uses_of(&workspace), uses);
+    }
+}
+
+#[tokio::test]
+async fn a_command_without_output_is_a_use_however_short() {
+    let mut limits = SshLimits::default();
+    limits.activity = Duration::from_secs(3600);
+    let served = served_with(limits, |gateway| gateway).await;
+    let workspace = info(ID, &served.key);
+    for number in 1..4 {
+        let ran = run(served.ssh(&[]).arg("true")).await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        eventually("it was a use", || {
+            served.activity.uses_of(&workspace) >= number
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

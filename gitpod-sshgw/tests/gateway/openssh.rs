@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use gitpod_sshgw::SshLimits;
+use gitpod_sshgw::{Heard, SshLimits};
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
 };
@@ -86,6 +86,21 @@ async fn variables_pass_that_say_how_to_talk_and_no_others() {
     ssh.env("LD_PRELOAD", "").env("BASH_ENV", "/nonexistent");
     let ran = run(ssh.arg("echo $LANG $GIT_PROTOCOL ${LD_PRELOAD-unset} ${BASH_ENV-unset}")).await;
     assert_eq!(ran.stdout, "C.UTF-8 version=2 unset unset\n", "{ran:?}");
+}
+
+#[tokio::test]
+async fn the_workspace_is_told_where_the_client_is_and_not_by_the_client() {
+    let served = served().await;
+    let mut ssh = served.ssh(&["-o", "SendEnv=GITPOD_SSH_CLIENT"]);
+    ssh.env("GITPOD_SSH_CLIENT", "192.0.2.1 1");
+    let ran = run(ssh.arg("echo $GITPOD_SSH_CLIENT")).await;
+    eventually("it was opened", || !served.sessions.heard().is_empty()).await;
+    let heard = served.sessions.heard();
+    let [Heard::Opened(session), ..] = &heard[..] else {
+        panic!("{heard:?}")
+    };
+    let expected = format!("127.0.0.1 {}\n", session.peer.port());
+    assert_eq!(ran.stdout, expected, "{ran:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,4 @@
 //! A workspace whose SSH server is OpenSSH's, behind a gateway, for OpenSSH's client.
-#![allow(dead_code, reason = "each test uses some of it")]
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -13,8 +12,9 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use gitpod_routing::{MemoryActivity, MemoryProvider, OwnerToken, WorkspaceInfo};
 use gitpod_sshgw::{
-    Authenticate, Authenticated, Gateway, MemorySessions, OwnerAuthenticator, PrivateKey,
-    PublicKey, SshLimits, Upstream, UpstreamConnector, UpstreamError, UpstreamLogin, UserCa,
+    Authenticate, Authenticated, AuthenticatorError, Credential, Gateway, LoginName,
+    MemorySessions, OwnerAuthenticator, PrivateKey, PublicKey, SshAuthenticator, SshLimits,
+    Upstream, UpstreamConnector, UpstreamError, UpstreamLogin, UserCa, Verdict,
 };
 use tokio::net::{TcpListener, UnixStream};
 use tokio::process::Command;
@@ -33,6 +33,8 @@ pub(crate) struct Served {
     pub(crate) activity: MemoryActivity,
     pub(crate) sessions: MemorySessions,
     pub(crate) dials: Arc<AtomicUsize>,
+    /// How often it was decided whether somebody may come in, or stay.
+    pub(crate) looks: Arc<AtomicUsize>,
     pub(crate) dir: tempfile::TempDir,
     pub(crate) key: PrivateKey,
     shutdown: Option<oneshot::Sender<()>>,
@@ -58,9 +60,10 @@ pub(crate) async fn served_with(
     workspaces.insert(info(ID, &key).running_at([10, 0, 0, 7].into()));
     workspaces.insert(info(STOPPED, &key));
     let (activity, sessions) = (MemoryActivity::new(), MemorySessions::new());
+    let looks = Arc::<AtomicUsize>::default();
     let authenticate = Authenticate::new(
         Arc::new(workspaces.clone()),
-        Arc::new(OwnerAuthenticator::new()),
+        Arc::new(Counted(Arc::clone(&looks))),
     );
     let gateway = Gateway::new(authenticate, Arc::new(sshd))
         .with_host_keys([PrivateKey::generate().unwrap()])
@@ -89,10 +92,30 @@ pub(crate) async fn served_with(
         activity,
         sessions,
         dials,
+        looks,
         dir,
         key,
         shutdown: Some(shutdown),
         serving: Some(serving),
+    }
+}
+
+/// Admits the owner, and counts how often it is asked.
+#[derive(Debug)]
+struct Counted(Arc<AtomicUsize>);
+
+#[async_trait]
+impl SshAuthenticator for Counted {
+    async fn decide(
+        &self,
+        login: &LoginName,
+        credential: &Credential<'_>,
+        info: &WorkspaceInfo,
+    ) -> Result<Verdict, AuthenticatorError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        OwnerAuthenticator::new()
+            .decide(login, credential, info)
+            .await
     }
 }
 
