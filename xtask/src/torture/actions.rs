@@ -88,7 +88,8 @@ impl Client {
 
     async fn create(&mut self, slot: usize, repository: &Repository) {
         let path = repository.path.to_string_lossy().into_owned();
-        let mut words = vec!["start", &path, "-o", "json"];
+        // Visitors come to stopped ones as well, and shall find them stopped.
+        let mut words = vec!["start", &path, "-o", "json", "--wake", "never"];
         let waits = self.random.random_range(0..3) > 0;
         if !waits {
             words.push("--no-wait");
