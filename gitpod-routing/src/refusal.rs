@@ -24,6 +24,7 @@ use crate::service::WorkspaceService;
 /// | `unknown-host`, `no-such-workspace` | 404; with a start page 302 for the latter |
 /// | `not-running` | 503 |
 /// | `wake-queue-full`, `wake-timeout`, `wake-failed`, `wake-body-too-long` | 503, 503, 503, 413 |
+/// | `not-listening-yet`, to people and for a while after a start | 503 |
 /// | `not-listening`, `unreachable` | 404 for a port or the editor of a debug workspace, else 502 |
 /// | `limit-head`, `limit-body-idle`, and the connection is closed | 431, 408 |
 /// | `limit-upgrades` | 503 |
@@ -64,6 +65,9 @@ pub enum Refusal {
     /// The workspace runs, and nothing in it listens there.
     #[error("nothing listens there")]
     NotListening(Unanswered),
+    /// The workspace has just been started, and nothing in it listens there so far.
+    #[error("nothing listens there yet")]
+    NotListeningYet(Unanswered),
     /// A layer between two stages passed on another request than it was given.
     #[error("a layer lost what earlier stages proved")]
     StageLost,
@@ -230,6 +234,7 @@ impl Refusal {
             Self::Denied(Denied::WrongToken | Denied::ForeignOrigin) => StatusCode::FORBIDDEN,
             Self::LookupFailed(_)
             | Self::NotRunning(_)
+            | Self::NotListeningYet(_)
             | Self::Denied(Denied::UncheckedShare)
             | Self::Link(LinkRefused::NotChecked) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Link(_) => StatusCode::FORBIDDEN,
@@ -260,6 +265,7 @@ impl Refusal {
             Self::NotRunning(_) => "not-running",
             Self::NotWoken(why) => why.reason(),
             Self::NotListening(_) => "not-listening",
+            Self::NotListeningYet(_) => "not-listening-yet",
             Self::StageLost => "stage-lost",
             Self::UnknownHost(_) => "unknown-host",
             Self::Unreachable(_) => "unreachable",
@@ -275,6 +281,7 @@ impl Refusal {
             Self::NotWoken(why) => matches!(why, NotWoken::QueueFull | NotWoken::TimedOut),
             Self::Denied(Denied::UncheckedShare)
             | Self::Link(LinkRefused::NotChecked)
+            | Self::NotListeningYet(_)
             | Self::OverLimit(Limit::Upgrades) => true,
             _ => false,
         }

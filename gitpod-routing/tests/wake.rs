@@ -200,6 +200,33 @@ async fn server_that_listens_late_after_a_start_is_waited_for() {
 }
 
 #[tokio::test]
+async fn person_sees_a_page_that_follows_until_a_server_listens() {
+    let stand = Stand::new().await;
+    stand.change(|info| info.with_ports(vec![PortInfo::new(1), PortInfo::new(stand.port)]));
+    let fields = format!("{}accept: text/html\n", owner());
+    let ask = |port: u16| {
+        let head = format!(
+            "GET / HTTP/1.1\nhost: {}\nconnection: close\n{fields}\n",
+            host(port)
+        );
+        let (rig, head) = (&stand.rig, head);
+        async move { soon("an answer", rig.raw(&head)).await }
+    };
+    // The one who has it started, and whoever looks again soon.
+    for _ in 0..2 {
+        let page = ask(1).await;
+        assert!(page.starts_with("HTTP/1.1 503"), "{page}");
+        assert!(page.contains("Port 1 is not open yet"), "{page}");
+        assert!(
+            page.contains(r#"http-equiv="refresh" content="1""#),
+            "{page}"
+        );
+    }
+    assert!(ask(stand.port).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(stand.starts(), 1);
+}
+
+#[tokio::test]
 async fn attack_33_who_may_not_come_or_only_looks_ahead_starts_nothing() {
     let stand = Stand::new().await;
     let cases = [

@@ -38,8 +38,8 @@ def come_back(arguments, browser, url):
     first = text(browser)
     if "Here it is" in first:
         raise Failure("the program was not slow, so that nothing is tested")
-    # `Port … is not open` comes when the workspace runs, and its program does not listen yet.
-    if "starting" not in first and "not open" not in first:
+    # `Port … is not open yet` comes when the workspace runs, and its program does not listen yet.
+    if "starting" not in first and "not open yet" not in first:
         raise Failure(f"no page of progress: {first}")
     browser.until("the page of the program", lambda: "Here it is" in text(browser))
     if browser.get("/url") != url:

@@ -66,7 +66,7 @@ pub struct Wake<S> {
 impl<S, B, R> Service<Routed<Admitted, B>> for Wake<S>
 where
     S: Service<Routed<Permit, B>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send,
+    S::Future: Send + 'static,
     B: Send + 'static,
     R: Default + 'static,
     S::Error: 'static,
@@ -105,14 +105,21 @@ impl<S> Wake<S> {
     ) -> WaitingFuture<S::Future, R, S::Error>
     where
         S: Service<Routed<Permit, B>, Response = Response<R>>,
+        S::Future: Send + 'static,
         R: Default,
     {
         let wakes = self.wakes.as_ref();
         let settles = wakes.and_then(|wakes| wakes.settles_at(&admitted.info().id));
-        WaitingFuture::known(match permit(admitted, &request, settles) {
-            Ok(permit) => StageFuture::inner(self.inner.call(Routed::new(permit, request))),
-            Err(why) => StageFuture::refused(why),
-        })
+        let is_watched = settles.is_some() && decide::is_navigation(&request);
+        let permit = match permit(admitted, &request, settles) {
+            Ok(permit) => permit,
+            Err(why) => return WaitingFuture::known(StageFuture::refused(why)),
+        };
+        let answer = self.inner.call(Routed::new(permit, request));
+        match is_watched {
+            true => WaitingFuture::waiting(async move { answer.await.map(not_yet) }),
+            false => WaitingFuture::known(StageFuture::inner(answer)),
+        }
     }
 
     fn may_wait<B>(&self, admitted: &Admitted, request: &Request<B>) -> Result<&Wakes, Refusal> {
@@ -157,8 +164,26 @@ where
     };
     let settles = Some(began + wakes.limits().deadline);
     match woken.and_then(|admitted| permit(admitted, &request, settles)) {
-        Ok(permit) => inner.call(Routed::new(permit, request)).await,
+        Ok(permit) => {
+            let answer = inner.call(Routed::new(permit, request)).await;
+            match is_navigation {
+                true => answer.map(not_yet),
+                false => answer,
+            }
+        }
         Err(why) => Ok(why.into_response_to(to)),
+    }
+}
+
+/// Says of a closed port that it may be open soon: to people, who look at it until then.
+fn not_yet<R: Default>(mut answer: Response<R>) -> Response<R> {
+    match answer.extensions_mut().remove::<Refusal>() {
+        Some(Refusal::NotListening(server)) => Refusal::NotListeningYet(server).into_response(),
+        Some(other) => {
+            answer.extensions_mut().insert(other);
+            answer
+        }
+        None => answer,
     }
 }
 

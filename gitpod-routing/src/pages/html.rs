@@ -40,7 +40,7 @@ fn reload_seconds(refusal: &Refusal) -> Option<u8> {
     match refusal {
         Refusal::NotListening(_) | Refusal::Unreachable(_) => Some(5), // as the reference
         // It is held until there is something to show, or for a second.
-        Refusal::NotRunning(RunState::Starting) => Some(1),
+        Refusal::NotRunning(RunState::Starting) | Refusal::NotListeningYet(_) => Some(1),
         _ if refusal.is_transient() => Some(2),
         _ => None,
     }

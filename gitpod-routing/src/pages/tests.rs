@@ -65,6 +65,7 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::UnknownHost(crate::host::HostError::BadLabel),
     ];
     all.extend(services.map(|service| Refusal::NotListening(Unanswered::new(service))));
+    all.extend(services.map(|service| Refusal::NotListeningYet(Unanswered::new(service))));
     all.extend(services.map(|service| Refusal::Unreachable(Unanswered::new(service))));
     all.extend(denied.map(Refusal::Denied));
     all.extend(links.map(Refusal::Link));

@@ -41,6 +41,7 @@ impl Explanation {
             Refusal::NotRunning(state) => not_running(*state),
             Refusal::NotWoken(why) => not_woken(*why),
             Refusal::NotListening(server) | Refusal::Unreachable(server) => unanswered(*server),
+            Refusal::NotListeningYet(server) => unanswered_yet(*server),
             Refusal::StageLost => fixed(
                 "Internal error",
                 "The proxy is put together wrongly. Tell its operator.",
@@ -204,6 +205,17 @@ fn unanswered(server: Unanswered) -> Explanation {
             "Workspace does not answer",
             "The workspace runs, and its supervisor does not answer. Try again in a moment, or restart the workspace.",
         ),
+    }
+}
+
+fn unanswered_yet(server: Unanswered) -> Explanation {
+    let WorkspaceService::Port(port) = server.service else {
+        return not_running(RunState::Starting);
+    };
+    Explanation {
+        title: format!("Port {port} is not open yet").into(),
+        advice: "The workspace has just been started. This page follows as soon as a server in it answers here.".into(),
+        start_url: None,
     }
 }
 
