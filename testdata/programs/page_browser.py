@@ -120,7 +120,7 @@ def start_from_its_address(person, home, name):
                 "choice.value = 'never'; choice.dispatchEvent(new Event('change'))")
     browser.until("it is not woken by who comes", lambda: person.gitpod("list")[0]["wake"] == "never")
     browser.visit(workspace["url"])
-    person.sees("it is said that it is stopped", "h1", "stopped")
+    person.sees("it is said that it does not run", "h1", "not running")
     person.accessible("page of a stopped workspace")
     person.click("Start the workspace")
     person.sees("that leads to the page", "article header .badge", "Stopped")

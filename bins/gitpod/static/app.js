@@ -115,4 +115,5 @@ $('sign-out').addEventListener('click', async () => {
   location.reload();
 });
 
+if (location.search) history.replaceState(null, '', `/${location.hash}`); // of again.js
 listen();

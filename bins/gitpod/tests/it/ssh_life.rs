@@ -143,7 +143,9 @@ fn attack_35_removed_key_ends_its_sessions_and_no_others() {
 
 #[test]
 fn end_of_up_tells_sessions_and_ends_them() {
-    let Some(login) = Login::new() else { return };
+    let Some(login) = Login::with(&["--drain", "1s"], &[]) else {
+        return;
+    };
     let ssh = session(&login);
     let Login { up, .. } = login;
     let begin = Instant::now();
