@@ -70,6 +70,7 @@ pub trait UpstreamConnector: fmt::Debug + Send + Sync + 'static {
 pub struct Upstream {
     stream: Box<dyn ByteStream>,
     login: UpstreamLogin,
+    holds: bool,
 }
 
 impl Upstream {
@@ -79,7 +80,30 @@ impl Upstream {
         Self {
             stream: Box::new(stream),
             login,
+            holds: false,
         }
+    }
+
+    /// The server says no more in a channel when it is sent the signal [`HOLD`](Self::HOLD)
+    /// there, until it is sent [`GO`](Self::GO).
+    ///
+    /// The library opens windows towards the workspace again as soon as bytes arrive. Where
+    /// the server has this, a client that reads slowly halts its own channel only, at some
+    /// hundred kilobytes; where it has not, some megabytes are held, then all channels of the
+    /// connection wait, and after 10 s without a byte the slow one is closed.
+    #[must_use]
+    pub fn with_holds(mut self) -> Self {
+        self.holds = true;
+        self
+    }
+
+    /// Name of the signal after which a server says no more in a channel.
+    pub const HOLD: &'static str = "HOLD@gitpod.io";
+    /// Name of the signal after which it goes on.
+    pub const GO: &'static str = "GO@gitpod.io";
+
+    pub(crate) const fn has_holds(&self) -> bool {
+        self.holds
     }
 
     /// The connection, and how to log in.

@@ -1,16 +1,20 @@
 //! How much may be sent to us before it was sent on.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use russh::ChannelId;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
 use super::pool::{Pool, Share};
 
 /// What one side has sent in its channels, and the other did not take yet.
+///
+/// Clients are slowed down by their windows; servers that can be told are
+/// [told](Held::tell), as the library opens their windows at once, whatever is said here.
 ///
 /// The library opens a channel's window again as soon as bytes arrive, up to a target
 /// that is one for all channels of a connection. If it waited for the reader instead,
@@ -22,9 +26,19 @@ use super::pool::{Pool, Share};
 pub(crate) struct Flow {
     full: Mutex<HashSet<ChannelId>>,
     less: Notify,
+    /// The sender can be told to say no more in one channel.
+    has_holds: AtomicBool,
 }
 
 impl Flow {
+    pub(crate) fn set_holds(&self, has_holds: bool) {
+        self.has_holds.store(has_holds, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_holds(&self) -> bool {
+        self.has_holds.load(Ordering::Relaxed)
+    }
+
     /// The next target, when the window of `channel` was just opened up to `target`.
     pub(crate) fn next_target(&self, channel: ChannelId, target: u32) -> u32 {
         let full = self.full();
@@ -57,6 +71,8 @@ pub(crate) struct Held {
     channel: ChannelId,
     share: Share,
     is_full: bool,
+    /// Who wants to know when that changes.
+    told: Option<mpsc::UnboundedSender<bool>>,
 }
 
 impl Held {
@@ -66,7 +82,13 @@ impl Held {
             channel,
             share: pool.share(),
             is_full: false,
+            told: None,
         }
+    }
+
+    /// Tells `told` when there is too much, and when there is no longer.
+    pub(crate) fn tell(&mut self, told: mpsc::UnboundedSender<bool>) {
+        self.told = Some(told);
     }
 
     pub(crate) const fn bytes(&self) -> usize {
@@ -85,7 +107,13 @@ impl Held {
 
     pub(crate) fn set(&mut self, bytes: usize) {
         self.share.set(bytes);
-        let is_full = bytes > 0 && bytes > self.share.allowance(ROOM);
+        // What is full is so until half of it is gone.
+        let room = self.share.allowance(ROOM);
+        let room = if self.is_full { room / 2 } else { room };
+        let is_full = bytes > 0 && bytes > room;
+        if let (true, Some(told)) = (self.is_full != is_full, &self.told) {
+            let _ = told.send(is_full); // nobody cares any more
+        }
         match (self.is_full, is_full) {
             (false, true) => drop(self.flow.full().insert(self.channel)),
             (true, false) => {
@@ -134,7 +162,11 @@ mod tests {
         let mut held = Held::new(Arc::clone(&flow), slow, pool);
         held.set(ROOM);
         assert_eq!(flow.next_target(slow, WINDOW), WINDOW);
+        let (told, mut hears) = mpsc::unbounded_channel();
+        held.tell(told);
         held.set(ROOM + 1);
+        held.set(ROOM - 1); // not yet half
+        assert_eq!((hears.try_recv(), hears.is_empty()), (Ok(true), true));
         for (channel, target, expected) in [
             (slow, WINDOW, LEAST),
             (slow, LEAST, LEAST),
@@ -144,7 +176,8 @@ mod tests {
         ] {
             assert_eq!(flow.next_target(channel, target), expected);
         }
-        drop(held);
+        held.set(ROOM / 2);
+        assert_eq!(hears.try_recv(), Ok(false));
         assert_eq!(flow.next_target(slow, LEAST), WINDOW);
     }
 

@@ -128,7 +128,9 @@ impl Lane {
     ) -> Result<client::Handle<WorkspaceSide>, UpstreamError> {
         let shared = &session.shared;
         let to = session.proof().ok_or(UpstreamError::Absent)?;
-        let (stream, login) = shared.connector.connect(to).await?.into_parts();
+        let upstream = shared.connector.connect(to).await?;
+        flow.set_holds(upstream.has_holds());
+        let (stream, login) = upstream.into_parts();
         let limits = &shared.limits;
         let patience = write_patience(limits.keep_alive, limits.keep_alives_missed);
         let (budget, pool) = (Budget::unlimited(), shared.pool.clone());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client, server};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client, server};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -12,6 +12,7 @@ use super::flow::Flow;
 use super::session::{CLIENT_ADDRESS, Phase, Session};
 use super::waiting::{Stuck, Waiting};
 use crate::policy::ChannelAsk;
+use crate::upstream::Upstream;
 
 /// Sends on what comes from either side, in the order in which it comes, until one
 /// side closes its channel.
@@ -39,9 +40,11 @@ pub(crate) async fn pipe(
     if ends.replies.is_some() {
         drop(ends.tell_where_the_client_is().await); // who is gone need not be told
     }
+    let (told, full) = mpsc::unbounded_channel();
     tokio::select! {
         () = ends.upwards(from_client, waiting) => {}
-        () = ends.downwards(from_workspace) => {}
+        () = ends.downwards(from_workspace, told) => {}
+        () = ends.hold_back(full) => {}
         () = ends.tell_of_shutdown() => {}
     }
     // Who has closed already ignores this, and so does who is gone.
@@ -212,10 +215,17 @@ impl Ends<'_> {
     }
 
     /// Until the workspace closes its channel, or is gone.
-    async fn downwards(&self, mut from_workspace: ChannelReadHalf) {
+    async fn downwards(
+        &self,
+        mut from_workspace: ChannelReadHalf,
+        told: mpsc::UnboundedSender<bool>,
+    ) {
         let flow = Arc::clone(&self.workspace_flow);
         let pool = self.session.shared.pool.clone();
         let mut waiting = Waiting::new(flow, self.to_workspace.id(), pool);
+        if self.workspace_flow.has_holds() {
+            waiting.tell(told);
+        }
         while let Some(message) = waiting.next(&mut from_workspace).await {
             if matches!(message, ChannelMsg::Close) {
                 return;
@@ -229,6 +239,20 @@ impl Ends<'_> {
         // The workspace's server is gone. Whoever knows why shall say so first.
         self.session.nudge.notify_one();
         sleep(WORD).await;
+    }
+
+    /// Tells the workspace to say no more in this channel, while it is `full`. Never returns.
+    async fn hold_back(&self, mut full: mpsc::UnboundedReceiver<bool>) {
+        while let Some(is_full) = full.recv().await {
+            let word = if is_full {
+                Upstream::HOLD
+            } else {
+                Upstream::GO
+            };
+            let signal = Sig::Custom(word.to_owned());
+            drop(self.to_workspace.signal(signal).await); // who is gone says no more either
+        }
+        std::future::pending().await
     }
 
     async fn send_down(&self, message: ChannelMsg) -> Sent {

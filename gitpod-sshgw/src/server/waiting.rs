@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russh::{ChannelId, ChannelMsg, ChannelReadHalf};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::flow::{Flow, Held};
@@ -38,6 +39,11 @@ impl Waiting {
             held: Held::new(flow, channel, pool),
             ended: false,
         }
+    }
+
+    /// Tells `told` when the sender should be held back, and when no longer.
+    pub(crate) fn tell(&mut self, told: mpsc::UnboundedSender<bool>) {
+        self.held.tell(told);
     }
 
     /// What to send next.

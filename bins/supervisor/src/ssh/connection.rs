@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::MOST_CHANNELS;
 use super::command::Wanted;
 use super::dial::{self, Target};
-use super::flow::Flow;
+use super::flow::{Flow, Word};
 use super::listen::{Asked, Listeners};
 use super::output::Output;
 use super::session::{Refused, Session};
@@ -198,7 +198,8 @@ impl Handler for Connection {
         // What comes in is taken from `data` below: nobody is to wait for a channel that is not read.
         let (_, output) = channel.split();
         let flow = Arc::clone(&self.flow);
-        let session = Session::new(Output::new(output), client.handle(), flow);
+        let output = Output::new(output, &flow);
+        let session = Session::new(output, client.handle(), flow);
         self.sessions.insert(id, (session, place));
         reply.accept().await;
         Ok(())
@@ -253,6 +254,7 @@ impl Handler for Connection {
 
     async fn channel_close(&mut self, id: ChannelId, _: &mut Client) -> Done {
         self.sessions.remove(&id);
+        self.flow.obey(id, Word::Go); // there will be another of this number
         Ok(())
     }
 
@@ -354,6 +356,10 @@ impl Handler for Connection {
     }
 
     async fn signal(&mut self, id: ChannelId, signal: Sig, client: &mut Client) -> Done {
+        if let Some(word) = Word::of(&signal) {
+            self.flow.obey(id, word);
+            return client.channel_success(id);
+        }
         self.ask(id, client, |it, _| it.signal(&signal))
     }
 

@@ -3,11 +3,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use russh::ChannelId;
+use russh::{ChannelId, Sig};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::{MOST_HELD_BYTES, WINDOW_BYTES};
+use super::{MOST_CHANNELS, MOST_HELD_BYTES, WINDOW_BYTES};
 
 /// What one client has sent and nobody has read yet, over all of its channels.
 ///
@@ -21,6 +21,7 @@ use super::{MOST_HELD_BYTES, WINDOW_BYTES};
 pub(super) struct Flow {
     state: Mutex<State>,
     less: Notify,
+    held_back: HeldBack,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +40,66 @@ const SHORT_PAUSE: Duration = Duration::from_millis(2);
 /// The least may be a grant if bytes come in another order than they should. Too often, and everybody waits.
 const FAR_TOO_MUCH_BYTES: usize = 8 * MOST_HELD_BYTES;
 
+/// Channels in which the client wants to hear no more for now: it has a reader that is slow, and other channels that need not wait
+/// for that one. Windows do not tell it, as the gateway's library opens them whenever bytes arrive.
+#[derive(Debug, Default)]
+struct HeldBack {
+    channels: Mutex<HashSet<ChannelId>>,
+    fewer: Notify,
+}
+
+impl HeldBack {
+    fn channels(&self) -> MutexGuard<'_, HashSet<ChannelId>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the client says of a channel by the name of a signal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Word {
+    Hold,
+    Go,
+}
+
+impl Word {
+    pub(super) fn of(signal: &Sig) -> Option<Self> {
+        match signal {
+            Sig::Custom(name) if name == HOLD => Some(Self::Hold),
+            Sig::Custom(name) if name == GO => Some(Self::Go),
+            _ => None,
+        }
+    }
+}
+
+/// As the gateway sends them.
+const HOLD: &str = "HOLD@gitpod.io";
+const GO: &str = "GO@gitpod.io";
+
 impl Flow {
+    /// Does as the client has said of `channel`, one of `MOST_CHANNELS`.
+    pub(super) fn obey(&self, channel: ChannelId, word: Word) {
+        let mut channels = self.held_back.channels();
+        match word {
+            Word::Hold if channels.len() < MOST_CHANNELS => drop(channels.insert(channel)),
+            Word::Hold => {}
+            Word::Go => {
+                channels.remove(&channel);
+                self.held_back.fewer.notify_waiters();
+            }
+        }
+    }
+
+    /// Waits until the client wants to hear more on `channel`.
+    pub(super) async fn wanted(&self, channel: ChannelId) {
+        loop {
+            let fewer = self.held_back.fewer.notified();
+            if !self.held_back.channels().contains(&channel) {
+                return;
+            }
+            fewer.await;
+        }
+    }
+
     /// The next target, after the window of `channel` has been opened up to `target`.
     pub(super) fn next_target(&self, channel: ChannelId, target: u32) -> u32 {
         let mut state = self.state();
@@ -126,6 +186,15 @@ mod tests {
     use russh::keys::ssh_encoding::Decode;
 
     use super::*;
+
+    #[test]
+    fn words_are_those_of_the_gateway() {
+        use gitpod_sshgw::Upstream;
+        let word = |name: &str| Word::of(&Sig::Custom(name.to_owned()));
+        assert_eq!(word(Upstream::HOLD), Some(Word::Hold));
+        assert_eq!(word(Upstream::GO), Some(Word::Go));
+        assert_eq!(word("USR2"), None);
+    }
 
     #[test]
     fn full_channel_gets_the_least_and_others_get_more_in_turn() {

@@ -1,12 +1,18 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use russh::server::{Handle, Msg};
 use russh::{ChannelId, ChannelWriteHalf, Sig};
 
+use super::flow::Flow;
 use crate::children::Exit;
 
 /// What goes to a client on one channel, at the pace at which the client reads it.
 #[derive(Debug)]
-pub(super) struct Output(ChannelWriteHalf<Msg>);
+pub(super) struct Output {
+    channel: ChannelWriteHalf<Msg>,
+    flow: Arc<Flow>,
+}
 
 /// Which of the streams of a program.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,19 +26,23 @@ pub(super) enum Stream {
 pub(super) struct Gone;
 
 impl Output {
-    pub(super) fn new(channel: ChannelWriteHalf<Msg>) -> Self {
-        Self(channel)
+    pub(super) fn new(channel: ChannelWriteHalf<Msg>, flow: &Arc<Flow>) -> Self {
+        Self {
+            channel,
+            flow: Arc::clone(flow),
+        }
     }
 
     pub(super) fn id(&self) -> ChannelId {
-        self.0.id()
+        self.channel.id()
     }
 
     /// Sends `bytes`, once the client has room for them: until then it may take any time.
     pub(super) async fn send(&self, stream: Stream, bytes: Bytes) -> Result<(), Gone> {
+        self.flow.wanted(self.id()).await;
         let sent = match stream {
-            Stream::Out => self.0.data_bytes(bytes).await,
-            Stream::Error => self.0.extended_data_bytes(STDERR, bytes).await,
+            Stream::Out => self.channel.data_bytes(bytes).await,
+            Stream::Error => self.channel.extended_data_bytes(STDERR, bytes).await,
         };
         sent.map_err(|_| Gone)
     }
@@ -56,11 +66,11 @@ impl Output {
 
     /// Says that nothing more comes.
     pub(super) async fn eof(&self) -> Result<(), Gone> {
-        self.0.eof().await.map_err(|_| Gone)
+        self.channel.eof().await.map_err(|_| Gone)
     }
 
     pub(super) async fn close(&self) -> Result<(), Gone> {
-        self.0.close().await.map_err(|_| Gone)
+        self.channel.close().await.map_err(|_| Gone)
     }
 }
 

@@ -19,7 +19,7 @@ use super::socket::Socket;
 pub(super) async fn carry(channel: Channel<Msg>, socket: Socket, flow: &Arc<Flow>) {
     let (input, outlet) = inbound(channel.id(), flow);
     let (from_client, to_client) = channel.split();
-    let output = Output::new(to_client);
+    let output = Output::new(to_client, flow);
     let mut writing = pin!(write(&socket, outlet).fuse());
     let carried = async {
         tokio::join!(read(&socket, &output), &mut writing);

@@ -4,10 +4,11 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use russh::client::{self, Handle, Msg};
 use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
-use russh::{Channel, ChannelMsg, Pty};
+use russh::{Channel, ChannelMsg, Pty, Sig};
 
 use crate::client::Ssh;
 use crate::support::LONG;
@@ -158,6 +159,31 @@ async fn attack_42_terminal_with_absurd_modes_and_size_is_a_terminal() {
         all(&mut channel).await,
         ("65535 0\r\ndumb\r\ncs8\r\n".to_owned(), Some(0))
     );
+}
+
+#[tokio::test]
+async fn a_channel_that_is_told_to_hold_says_nothing_until_it_is_told_to_go() {
+    let ssh = Ssh::start().await;
+    let client = log_in(&ssh).await;
+    let mut held = client.channel_open_session().await.unwrap();
+    held.exec(true, "cat").await.unwrap();
+    assert!(granted(&mut held).await);
+    let word = |name: &str| Sig::Custom(name.to_owned());
+    held.signal(word("HOLD@gitpod.io")).await.unwrap();
+    held.data(&b"typed\n"[..]).await.unwrap();
+    held.eof().await.unwrap();
+    for _ in 0..3 {
+        let mut other = client.channel_open_session().await.unwrap();
+        other.exec(true, "sleep 0.1; echo other").await.unwrap();
+        assert_eq!(all(&mut other).await.0, "other\n");
+    }
+    let nothing = tokio::time::timeout(Duration::ZERO, held.wait()).await;
+    assert!(
+        !matches!(nothing, Ok(Some(ChannelMsg::Data { .. }))),
+        "{nothing:?}"
+    );
+    held.signal(word("GO@gitpod.io")).await.unwrap();
+    assert_eq!(all(&mut held).await, ("typed\n".to_owned(), Some(0)));
 }
 
 #[tokio::test]

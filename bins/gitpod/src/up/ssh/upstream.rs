@@ -33,10 +33,8 @@ impl UpstreamConnector for LocalUpstream {
             .map_err(absent)?;
         let certificate = self.user_ca.certify(USER, SystemTime::now());
         let certificate = certificate.map_err(unreachable)?;
-        Ok(Upstream::new(
-            stream,
-            UpstreamLogin::new(USER, certificate, host_key),
-        ))
+        let login = UpstreamLogin::new(USER, certificate, host_key);
+        Ok(Upstream::new(stream, login).with_holds())
     }
 }
 
