@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::condition::ConditionType;
 use crate::disposal::disposal_is_finished;
-use crate::duration::{GoDuration, hours_and_minutes};
+use crate::duration::GoDuration;
 use crate::phase::Phase;
 use crate::settings::Settings;
 use crate::spec::Spec;
@@ -86,5 +86,5 @@ fn end_of(status: &Status) -> Option<String> {
 }
 
 fn limit_in_words(limit: &Limit) -> String {
-    format!("{} of {}", limit.label, hours_and_minutes(limit.length))
+    format!("{} of {}", limit.label, limit.say(limit.length))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::condition::{Condition, ConditionType, reason};
-use crate::duration::hours_and_minutes;
+use crate::duration::{GoDuration, hours_and_minutes};
 use crate::event::Event;
 use crate::facts::Maintenance;
 use crate::phase::Phase;
@@ -111,13 +111,17 @@ impl Limit {
         self.since.checked_add(signed(self.length)).ok()
     }
 
+    /// `time`, as exactly as limits of this kind are.
+    pub(crate) fn say(&self, time: Duration) -> String {
+        match self.length < Duration::from_secs(60) {
+            true => GoDuration::from(Duration::from_secs(time.as_secs())).to_string(),
+            false => hours_and_minutes(time),
+        }
+    }
+
     fn text(&self, now: Timestamp) -> TimedOut {
         let passed = Duration::try_from(now.duration_since(self.since)).unwrap_or_default();
-        let (label, passed, length) = (
-            self.label,
-            hours_and_minutes(passed),
-            hours_and_minutes(self.length),
-        );
+        let (label, passed, length) = (self.label, self.say(passed), self.say(self.length));
         TimedOut {
             text: format!("workspace timed out ({label}): {passed} passed, the limit is {length}"),
         }

@@ -181,7 +181,8 @@ fn attack_34_only_use_keeps_a_workspace() {
         for (name, id) in &unused {
             wait_until(&format!("{name} keeps it"), || phase(id) == "stopped");
             let conditions = up.describe(id)["conditions"].to_string();
-            assert!(conditions.contains("Timeout"), "{name}: {conditions}");
+            let is_told = conditions.contains("inactivity") && conditions.contains("limit is 6s");
+            assert!(is_told, "{name}: {conditions}");
         }
         // All of these began before the others, and are older than their limit.
         for (name, id) in &used {

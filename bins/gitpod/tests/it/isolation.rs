@@ -27,6 +27,7 @@ fn two_workspaces_on_one_shared_port_never_see_each_others_traffic() {
         );
     }
 
+    assert!(up.run(&["wake", first.id(), "never"]).status.success());
     assert!(up.run(&["stop", first.id()]).status.success());
     let answer = up.owner_request(&first, port, "/");
     assert_ne!(answer.status(), 200);

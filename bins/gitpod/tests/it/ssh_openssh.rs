@@ -215,6 +215,7 @@ fn gitpod_ssh_needs_no_setup_and_passes_the_exit_code() {
         "{told}"
     );
 
+    assert!(up.run(&["wake", id, "never"]).status.success());
     assert!(up.run(&["stop", id]).status.success());
     let output = up.run(&["ssh", id, "--", "true"]);
     let told = text(&output.stderr);
