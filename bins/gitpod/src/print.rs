@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anstream::StripStream;
 use anstream::adapter::strip_str;
+use gitpod_lifecycle::GoDuration;
 use serde::Serialize;
 
 use crate::cli::Format;
@@ -87,6 +88,16 @@ pub(crate) fn shown(text: &str) -> String {
     shown
 }
 
+/// A time as people write it: `2h`, `1h30m`. Go's own form has zeros behind it.
+pub(crate) fn duration(time: GoDuration) -> String {
+    let text = time.to_string();
+    let text = text
+        .strip_suffix("m0s")
+        .map_or(text.clone(), |rest| format!("{rest}m"));
+    text.strip_suffix("h0m")
+        .map_or(text.clone(), |rest| format!("{rest}h"))
+}
+
 /// [`shown`], in one line.
 pub(crate) fn shown_in_line(text: &str) -> String {
     shown(text).replace(['\n', '\t'], " ")
@@ -164,6 +175,20 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_written_as_people_do() {
+        for (seconds, told) in [
+            (1800, "30m"),
+            (7200, "2h"),
+            (5400, "1h30m"),
+            (36_000, "10h"),
+        ] {
+            assert_eq!(duration(Duration::from_secs(seconds).into()), told);
+        }
+        assert_eq!(duration(Duration::from_secs(8).into()), "8s");
+        assert_eq!(duration(Duration::from_millis(1500).into()), "1.5s");
+    }
 
     #[test]
     fn what_others_say_commands_no_terminal_and_holds_no_raw_control_character() {

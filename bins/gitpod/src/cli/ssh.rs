@@ -67,10 +67,20 @@ pub(crate) struct SshKeyArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum SshKeyCommand {
     /// Let a public key in: into every workspace, from now on.
+    #[command(after_help = "Examples:
+  gitpod ssh-key add                   your own keys, ~/.ssh/id_*.pub
+  gitpod ssh-key add colleague.pub
+  curl -s https://example.com/me.keys | gitpod ssh-key add -")]
     Add(SshKeyAddArgs),
     /// Show the keys that were added.
+    #[command(after_help = "Examples:
+  gitpod ssh-key list
+  gitpod ssh-key list -o json | jq -r '.[].fingerprint'")]
     List(SshKeyListArgs),
     /// Let a key in no longer, and end its sessions.
+    #[command(after_help = "Examples:
+  gitpod ssh-key remove colleague@example.com
+  gitpod ssh-key remove SHA256:9fQ…     as `gitpod ssh-key list` shows it")]
     Remove(SshKeyRemoveArgs),
 }
 

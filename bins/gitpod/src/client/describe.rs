@@ -1,6 +1,9 @@
 //! `gitpod describe`.
 
 use std::io::{self, Write};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::connect::{connect, failure};
 use super::view::DescribeView;
@@ -43,7 +46,10 @@ fn write_text(out: &mut dyn Write, answer: &DescribeResponse) -> io::Result<()> 
     line("url", &workspace.url)?;
     line("ssh", &workspace.ssh)?;
     line("alive because", &answer.alive_because)?;
-    line("stops at", &answer.stops_at)?;
+    line(
+        "stops at",
+        &with_distance(&answer.stops_at, Timestamp::now()),
+    )?;
     line("last activity", &answer.last_activity)?;
     line("timeout", &answer.timeout)?;
     line("woken by", &workspace.wake)?;
@@ -78,6 +84,21 @@ fn write_text(out: &mut dyn Write, answer: &DescribeResponse) -> io::Result<()> 
     Ok(())
 }
 
+/// A time to come, and how far it is.
+fn with_distance(at: &str, now: Timestamp) -> String {
+    let Ok(time) = at.parse::<Timestamp>() else {
+        return at.to_owned();
+    };
+    let left = time.duration_since(now).as_secs();
+    match u64::try_from(left) {
+        Ok(left) => {
+            let left = print::duration(Duration::from_secs(left).into());
+            format!("{at} (in {left}, if nobody uses it)")
+        }
+        Err(_) => at.to_owned(),
+    }
+}
+
 /// `running`, or how it ended.
 fn state(task: &Task) -> String {
     let error = Some(&task.error).filter(|error| !error.is_empty());
@@ -87,5 +108,22 @@ fn state(task: &Task) -> String {
         (None, Some(code), _) => format!("failed with exit code {code}"),
         (None, None, Some(signal)) => format!("ended by signal {signal}"),
         (None, None, None) => task.state.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_to_come_say_how_far_they_are() {
+        let now: Timestamp = "2026-11-21T17:00:00Z".parse().unwrap();
+        let told = with_distance("2026-11-21T17:30:00Z", now);
+        assert_eq!(told, "2026-11-21T17:30:00Z (in 30m, if nobody uses it)");
+        assert_eq!(
+            with_distance("2026-11-21T16:00:00Z", now),
+            "2026-11-21T16:00:00Z"
+        );
+        assert_eq!(with_distance("", now), "");
     }
 }

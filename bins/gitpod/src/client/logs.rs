@@ -29,8 +29,11 @@ pub(crate) async fn logs(args: LogsArgs) -> Result<(), Failure> {
             speaker = Some(chunk.task);
         }
         if print::while_read(|out| out.write_all(&chunk.data))? == Reader::Gone {
-            break;
+            return Ok(());
         }
+    }
+    if speaker.is_none() {
+        print::note("nothing was printed: no task of this run has, or it has none");
     }
     Ok(())
 }

@@ -126,7 +126,7 @@ fn too_slow(args: &StartArgs) -> Failure {
     Failure::new(Kind::TimedOut, "the workspace does not run yet")
         .why(format!(
             "it took longer than {}",
-            GoDuration::from(args.wait_timeout)
+            print::duration(args.wait_timeout.into())
         ))
         .fix("it goes on in the background: look with `gitpod list`, or wait longer with --wait-timeout")
 }

@@ -10,10 +10,10 @@ use crate::print;
 
 /// Gives a workspace another limit, also for its later runs.
 pub(crate) async fn timeout(args: TimeoutArgs) -> Result<(), Failure> {
-    let limit = GoDuration::from(args.duration).to_string();
+    let limit = GoDuration::from(args.duration);
     let request = SetTimeoutRequest {
         workspace_id: args.id.clone(),
-        timeout: limit.clone(),
+        timeout: limit.to_string(),
     };
     connect_access(&args.state)
         .await?
@@ -21,8 +21,9 @@ pub(crate) async fn timeout(args: TimeoutArgs) -> Result<(), Failure> {
         .await
         .map_err(|why| failure("cannot change the limit", &why))?;
     print::note(&format!(
-        "{} stops when nobody has used it for {limit}, from now on",
-        args.id
+        "{} stops when nobody has used it for {}, from now on",
+        args.id,
+        print::duration(limit)
     ));
     Ok(())
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::{Checkout, PortVisibility, Wake};
 use crate::local::Repository;
+use crate::print;
 
 /// How a workspace was asked for, kept with it.
 ///
@@ -68,12 +69,7 @@ impl Definition {
     /// that say nothing.
     pub(super) fn timeout_or(&self, other: Duration) -> String {
         let own = self.timeout.as_deref().and_then(|text| text.parse().ok());
-        let text = own.unwrap_or(GoDuration::from(other)).to_string();
-        let text = text
-            .strip_suffix("m0s")
-            .map_or(text.clone(), |rest| format!("{rest}m"));
-        text.strip_suffix("h0m")
-            .map_or(text.clone(), |rest| format!("{rest}h"))
+        print::duration(own.unwrap_or(GoDuration::from(other)))
     }
 
     pub(super) fn to_json(&self) -> serde_json::Value {
@@ -114,10 +110,7 @@ mod tests {
     fn timeout_is_told_as_people_write_it() {
         let mut definition = Definition::default();
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        for (other, told) in [(30, "30m"), (120, "2h"), (90, "1h30m"), (600, "10h")] {
-            assert_eq!(definition.timeout_or(minutes(other)), told);
-        }
-        assert_eq!(definition.timeout_or(Duration::from_secs(8)), "8s");
+        assert_eq!(definition.timeout_or(minutes(120)), "2h");
         definition.timeout = Some("5400s".to_owned());
         assert_eq!(definition.timeout_or(minutes(1)), "1h30m");
     }

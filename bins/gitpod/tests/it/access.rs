@@ -381,6 +381,7 @@ fn completion_manual_and_version_are_made_without_up() {
     assert!(output.status.success());
     let page = std::fs::read_to_string(dir.path().join("gitpod-share.1")).unwrap();
     assert!(page.contains("Make a link by which others"), "{page}");
+    assert!(page.contains(".SH EXAMPLES\n"), "{page}");
     let none = tempfile::tempdir().unwrap();
     let output = gitpod()
         .args(["version", "-o", "json", "--state-dir"])
