@@ -49,6 +49,7 @@ impl From<ManageError> for Status {
             ManageError::Invalid(_) => Self::invalid_argument(text),
             ManageError::UnderMaintenance => Self::failed_precondition(text),
             ManageError::Busy(_)
+            | ManageError::Closed
             | ManageError::Records(_)
             | ManageError::Cluster(_)
             | ManageError::Content(_) => {

@@ -49,6 +49,15 @@ impl RemoteWorkspaces {
         Self::default()
     }
 
+    /// Keeps what it is told in `known`, beside what is there already.
+    #[must_use]
+    pub fn keeping(known: MemoryProvider) -> Self {
+        Self {
+            known,
+            ..Self::default()
+        }
+    }
+
     /// Whether the list of the manager was read at least once.
     #[must_use]
     pub fn is_loaded(&self) -> bool {

@@ -31,6 +31,9 @@ pub enum ManageError {
     /// The installation is being maintained.
     #[error("under maintenance")] // clients compare this text
     UnderMaintenance,
+    /// Another manager looks after the records now.
+    #[error("this manager has let go of its instances; try again")]
+    Closed,
     /// Others changed the record all the time.
     #[error("record of instance {0} changes too often, try again")]
     Busy(InstanceId),
@@ -51,6 +54,7 @@ impl ManageError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Busy(_)
+            | Self::Closed
             | Self::UnderMaintenance
             | Self::Cluster(ClusterError::Unavailable { .. }) => true,
             Self::Records(why) => {

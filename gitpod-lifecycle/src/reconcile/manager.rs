@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 use futures_util::{StreamExt, stream};
 use gitpod_routing::InstanceId;
 use jiff::Timestamp;
-use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify, RwLock, RwLockReadGuard, watch};
 use tracing::warn;
 
 use super::clock::Clock;
@@ -73,7 +73,7 @@ impl Adapters {
 pub struct Manager {
     pub(super) shared: Arc<Shared>,
     /// Workers end when it is gone.
-    _alive: Arc<watch::Sender<()>>,
+    alive: Arc<watch::Sender<()>>,
     broken: Arc<Vec<RecordError>>,
 }
 
@@ -94,6 +94,8 @@ pub(super) struct Shared {
     /// Told whenever a worker has ended.
     ended: Notify,
     alive: watch::Receiver<()>,
+    /// Held while something is changed; false once it was [closed](Manager::close).
+    open: RwLock<bool>,
 }
 
 impl Manager {
@@ -137,6 +139,7 @@ impl Manager {
             used: Mutex::default(),
             ended: Notify::new(),
             alive,
+            open: RwLock::new(true),
         });
         tokio::spawn(dispatch(
             Arc::downgrade(&shared),
@@ -146,7 +149,7 @@ impl Manager {
         let listing = shared.adapters.records.list().await?;
         Ok(Self {
             shared,
-            _alive: Arc::new(alive_sender),
+            alive: Arc::new(alive_sender),
             broken: Arc::new(listing.broken),
         })
     }
@@ -163,6 +166,23 @@ impl Manager {
             self.shared.wake(&record.spec.instance);
         }
         Ok(())
+    }
+
+    /// Lets go of all instances, for another manager to look after, maybe in another process:
+    /// waits until nothing is under way, and refuses with [`ManageError::Closed`] whatever is to be
+    /// changed from then on. The instances run on.
+    pub async fn close(&self) {
+        *self.shared.open.write().await = false;
+        self.alive.send_replace(());
+        loop {
+            let ended = self.shared.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            if lock(&self.shared.workers).is_empty() {
+                return;
+            }
+            ended.await;
+        }
     }
 
     /// Why some records could not be read when it was opened. Their instances are
@@ -254,6 +274,7 @@ impl Manager {
     /// [`ManageError::AlreadyRuns`] if it has an instance; and if the files
     /// cannot be removed.
     pub async fn delete_content(&self, workspace: &WorkspaceName) -> Result<(), ManageError> {
+        let _open = self.shared.enter().await?;
         let _starting = self.shared.starting.lock().await;
         let listing = self.shared.adapters.records.list().await?;
         if let Some(record) = listing
@@ -300,6 +321,15 @@ impl Shared {
         Box::pin(stream::select(records, self.adapters.cluster.changes()))
     }
 
+    /// Whoever changes something holds what is returned meanwhile.
+    pub(super) async fn enter(&self) -> Result<RwLockReadGuard<'_, bool>, ManageError> {
+        let open = self.open.read().await;
+        match *open {
+            true => Ok(open),
+            false => Err(ManageError::Closed),
+        }
+    }
+
     pub(super) async fn record(&self, instance: &InstanceId) -> Result<Record, ManageError> {
         let found = self.adapters.records.get(instance).await?;
         found.ok_or_else(|| ManageError::NotFound(instance.clone()))
@@ -316,6 +346,9 @@ impl Shared {
     /// Lets the worker of `instance` look again; makes one if there is none.
     pub(super) fn wake(self: &Arc<Self>, instance: &InstanceId) {
         let mut workers = lock(&self.workers);
+        if self.is_closed() {
+            return; // somebody else looks after it
+        }
         if let Some(wake) = workers.get(instance) {
             return wake.notify_one();
         }
@@ -324,6 +357,11 @@ impl Shared {
         drop(workers);
         let worker = Worker::new(Arc::clone(self), instance.clone(), wake);
         tokio::spawn(worker.run(self.alive.clone()));
+    }
+
+    /// Whether it was closed, or is about to be; asked with `workers` locked.
+    fn is_closed(&self) -> bool {
+        self.open.try_read().is_ok_and(|open| !*open)
     }
 
     /// `instance`, which exists, is used.

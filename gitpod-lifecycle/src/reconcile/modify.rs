@@ -248,6 +248,7 @@ impl Manager {
         instance: &InstanceId,
         change: impl Fn(&mut Record) -> Result<(), ManageError>,
     ) -> Result<(), ManageError> {
+        let _open = self.shared.enter().await?;
         let mut wait = FIRST_WAIT;
         for _ in 0..ATTEMPTS {
             let before = self.shared.record(instance).await?;

@@ -47,6 +47,7 @@ impl Manager {
             return Err(ManageError::UnderMaintenance);
         }
         check(&spec)?;
+        let _open = self.shared.enter().await?;
         let _starting = self.shared.starting.lock().await;
         if let Some(known) = self.started_before(&spec).await? {
             return Ok(known);
