@@ -224,6 +224,10 @@ pub(crate) struct UpArgs {
     /// `shared` with this machine; `auto` takes `own` where this machine allows it.
     #[arg(long, value_enum, default_value_t = Network::Auto, value_name = "NETWORK")]
     pub(crate) network: Network,
+    /// Take over from the `up` that runs on this state directory, at the same addresses, without refusing or cutting
+    /// off anybody. Workspaces go on. What it has open may finish, for as long as its own --drain.
+    #[arg(long)]
+    pub(crate) replace: bool,
     /// At the end, requests and WebSockets may go on for so long; then workspaces stop.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = not_negative)]
     pub(crate) drain: Duration,
@@ -352,6 +356,22 @@ mod tests {
     #[test]
     fn command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_that_does_something_has_an_example() {
+        fn without_example(command: &clap::Command, found: &mut Vec<String>) {
+            for below in command.get_subcommands().filter(|it| !it.is_hide_set()) {
+                let help = below.get_after_help().map(ToString::to_string);
+                if !help.is_some_and(|help| help.contains("gitpod ")) {
+                    found.push(below.get_name().to_owned());
+                }
+                without_example(below, found);
+            }
+        }
+        let mut found = Vec::new();
+        without_example(&Cli::command(), &mut found);
+        assert!(found.is_empty(), "{found:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Finding a running `up`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gitpod_lifecycle::process::ShortPath;
@@ -51,17 +51,24 @@ async fn channel(state: &StateDir) -> Result<Channel, Failure> {
     UnixStream::connect(probe.as_path())
         .await
         .map_err(|why| not_running(&why))?;
-    Endpoint::from_static("http://up.localhost")
-        .connect_timeout(Duration::from_secs(5))
-        .connect_with_connector(service_fn(move |_: Uri| {
-            let socket = socket.clone();
-            async move {
-                let short = ShortPath::of(&socket)?;
-                Ok::<_, std::io::Error>(TokioIo::new(UnixStream::connect(short.as_path()).await?))
-            }
-        }))
+    endpoint()
+        .connect_with_connector(service_fn(move |_: Uri| dial(socket.clone())))
         .await
         .map_err(|why| not_running(&why))
+}
+
+/// The manager at `socket`, dialled when it is needed, and again when it was lost.
+pub(crate) fn manager_channel(socket: PathBuf) -> Channel {
+    endpoint().connect_with_connector_lazy(service_fn(move |_: Uri| dial(socket.clone())))
+}
+
+fn endpoint() -> Endpoint {
+    Endpoint::from_static("http://up.localhost").connect_timeout(Duration::from_secs(5))
+}
+
+async fn dial(socket: PathBuf) -> std::io::Result<TokioIo<UnixStream>> {
+    let short = ShortPath::of(&socket)?;
+    Ok(TokioIo::new(UnixStream::connect(short.as_path()).await?))
 }
 
 fn not_running(socket: &Path, cause: &(dyn std::error::Error + 'static)) -> Failure {

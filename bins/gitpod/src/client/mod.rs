@@ -24,6 +24,7 @@ mod view;
 mod wake;
 
 pub(crate) use self::completion::{completion, man};
+pub(crate) use self::connect::manager_channel;
 pub(crate) use self::delete::delete;
 pub(crate) use self::describe::describe;
 pub(crate) use self::doctor::doctor;

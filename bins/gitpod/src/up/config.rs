@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) ide: Ide,
     pub(crate) network: Network,
     pub(crate) limits: Limits,
+    /// Whether to take over from the one that runs.
+    pub(crate) replace: bool,
     /// How long connections may go on at the end.
     pub(crate) drain: Duration,
     pub(crate) state_dir: PathBuf,
@@ -88,6 +90,7 @@ impl TryFrom<UpArgs> for Config {
             ide: ide(&args.ide)?,
             network: args.network,
             limits: limits(&args.limits),
+            replace: args.replace,
             drain: args.drain,
             state_dir: state_dir::locate(args.state.state_dir.as_deref())?,
             output: args.output.output,

@@ -33,6 +33,8 @@ enum Line<'a> {
         state_dir: &'a Path,
         pid: u32,
     },
+    /// The last: another process goes on. This one ends with its connections.
+    Replaced { by: u32 },
     /// The phase or the ports of a workspace have changed.
     Workspace {
         #[serde(flatten)]
@@ -94,6 +96,22 @@ pub(super) fn ready(
                 "in a second terminal: gitpod start REPO · gitpod list · Ctrl-C here ends everything"
             )
         }),
+    }
+}
+
+/// Prints that process `by` goes on.
+pub(super) fn replaced(output: Format, by: u32) {
+    let printed = match output {
+        Format::Json => print::json(&Line::Replaced { by }),
+        Format::Text => print::to_stdout(|out| {
+            writeln!(
+                out,
+                "process {by} has taken over; connections that are left may finish"
+            )
+        }),
+    };
+    if let Err(why) = printed {
+        tracing::debug!(%why, "nobody reads any more");
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) struct FileShares {
 }
 
 /// A share as it is written down.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 struct Kept {
     id: String,
     workspace: String,
@@ -60,6 +60,30 @@ impl FileShares {
             shares,
             kept: Mutex::new(kept),
         })
+    }
+
+    /// Forgets what somebody else has taken out of the file, and learns what is new in it.
+    pub(super) async fn read_again(&self) -> Result<(), ShareStoreError> {
+        let mut kept = self.kept.lock().await;
+        let text = private_file::read(&self.file)
+            .map_err(|why| ShareStoreError::new(std::io::Error::other(why.to_string())))?;
+        let now: Vec<Kept> =
+            serde_json::from_str(text.as_deref().unwrap_or("[]")).map_err(ShareStoreError::new)?;
+        if now == *kept {
+            return Ok(());
+        }
+        for gone in kept.iter().filter(|share| !now.contains(share)) {
+            if let Ok(id) = gone.id.parse() {
+                self.shares.remove(id).await?;
+            }
+        }
+        for share in now.iter().filter(|share| !kept.contains(share)) {
+            if let Some(share) = share.share() {
+                self.shares.add(share).await?;
+            }
+        }
+        *kept = now;
+        Ok(())
     }
 
     fn write(&self, kept: &[Kept]) -> Result<(), ShareStoreError> {
@@ -168,6 +192,20 @@ mod tests {
         for gone in [2, 3] {
             assert_eq!(second.find(ShareId::from_u128(gone)).await.unwrap(), None);
         }
+    }
+
+    #[tokio::test]
+    async fn who_reads_the_file_again_knows_what_others_have_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shares.json");
+        let before = FileShares::open(path.clone()).await.unwrap();
+        before.add(share(1, 60)).await.unwrap();
+        let after = FileShares::open(path).await.unwrap();
+        after.add(share(2, 60)).await.unwrap();
+        after.remove(ShareId::from_u128(1)).await.unwrap();
+        before.read_again().await.unwrap();
+        let found = async |number| before.find(ShareId::from_u128(number)).await.unwrap();
+        assert_eq!((found(1).await, found(2).await), (None, Some(share(2, 60))));
     }
 
     #[tokio::test]

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gitpod_bridge::{Bridge, MemoryPublisher, Origin, Relay, RelaySettings, SqliteStore};
-use gitpod_lifecycle::grpc::WorkspaceManagerService;
 use gitpod_lifecycle::process::{
     CloneLimits, FileRecords, GitContent, IdeChoice, Layout, Limits, LocalConnector, NetworkChoice,
     ProcessCluster, ProcessSettings,
@@ -20,46 +19,40 @@ use gitpod_routing::{
 };
 use gitpod_sshgw::Gateway;
 use support::limits::Limit;
-use support::serve::{Ending, Server as HttpServer};
-use tokio::net::{TcpListener, UnixListener};
+use support::serve::Server as HttpServer;
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
 
 use super::config::{Config, Ide};
 use super::content::DescribedContent;
-use super::end::End;
 use super::link_key;
 use super::network;
-use super::page::{self, Front, Page};
+use super::page::{self, Page};
+use super::replace::{Followed, SwitchedActivity};
 use super::shares::FileShares;
 use super::source::ManagerSource;
 use super::ssh::Ssh;
 use super::wake;
 use crate::cli::Network;
 use crate::exit::Failure;
-use crate::local::access_server::AccessServer;
-use crate::local::page_server::PageServer;
-use crate::local::workspaces_server::WorkspacesServer;
-use crate::ssh::local::ssh_server::SshServer;
-use crate::state_dir::{DATABASE, HeldStateDir, SOCKET};
+use crate::state_dir::{DATABASE, HeldStateDir};
 use crate::workspaces::{self, CLUSTER, Workspaces};
 
 /// Everything that runs, put together.
 pub(super) struct System {
     pub(super) workspaces: Workspaces,
     pub(super) page: Page,
-    manager: Manager,
-    store: SqliteStore,
-    proxy: WorkspaceProxy,
-    socket: UnixListener,
-    ssh: Ssh,
-    gateway: Gateway,
-    http: HttpServer,
+    pub(super) manager: Manager,
+    pub(super) store: SqliteStore,
+    pub(super) proxy: WorkspaceProxy,
+    pub(super) ssh: Ssh,
+    pub(super) gateway: Gateway,
+    pub(super) http: HttpServer,
+    /// What a successor is to tell of.
+    pub(super) followed: Followed,
     /// Bridge and relay, which end last and in this order: one has to see every stop, the
     /// other what that has written.
-    accounting: Vec<(CancellationToken, JoinHandle<()>)>,
+    pub(super) accounting: Vec<(CancellationToken, JoinHandle<()>)>,
 }
 
 impl System {
@@ -78,7 +71,8 @@ impl System {
         let connector = LocalConnector::new(cluster.clone());
         let manager = open_manager(config, &layout, cluster.clone(), &urls).await?;
         let routes = MemoryProvider::new();
-        let links = open_links(config, held, address.port()).await?;
+        let shares = Arc::new(FileShares::open(held.path().join("shares.json")).await?);
+        let links = open_links(config, held, address.port(), shares.clone())?;
         let workspaces = Workspaces::new(
             manager.clone(),
             store.clone(),
@@ -97,6 +91,13 @@ impl System {
         let tls = Arc::new(tls);
         let wakes = wake::wakes(config, workspaces.clone(), routes.clone());
         let activity = Arc::new(ManagerActivity::new(manager.clone()));
+        let activity = Arc::new(SwitchedActivity::new(activity));
+        let followed = Followed {
+            routes: routes.clone(),
+            activity: activity.clone(),
+            shares,
+            keys: ssh.authorized(),
+        };
         let gateway = ssh.gateway(routes.clone(), layout, activity.clone(), config.drain);
         let gateway = gateway.with_wakes(wakes.clone());
         // Pages of one workspace may not open WebSockets of another one's ports.
@@ -121,19 +122,15 @@ impl System {
             .with_forward(|forward| forward.with_tls(tls))
             .with_forward(|forward| within(&config.limits, forward));
 
-        let socket = held
-            .listen(SOCKET)
-            .and_then(UnixListener::from_std)
-            .map_err(|why| Failure::failed("cannot listen to commands").because(&why))?;
         let mut system = Self {
             workspaces,
             page,
             manager,
             store,
             proxy,
-            socket,
             ssh,
             gateway,
+            followed,
             http: HttpServer::with_limits(&config.limits).with_drain(config.drain),
             accounting: Vec::new(),
         };
@@ -172,55 +169,6 @@ impl System {
         tokio::spawn(workspaces::announce(workspaces.clone(), announcements));
         tokio::spawn(workspaces::follow_ports(workspaces.clone()));
     }
-
-    /// Serves until the end is asked for, then stops all workspaces and writes that down.
-    pub(super) async fn run(self, listener: TcpListener, end: End) -> Result<(), Failure> {
-        let no_commands = CancellationToken::new();
-        let commands = Server::builder()
-            .add_service(WorkspacesServer::new(self.workspaces.clone()))
-            .add_service(AccessServer::new(self.workspaces.clone()))
-            .add_service(PageServer::new(self.page.clone()))
-            .add_service(SshServer::new(self.ssh.service()))
-            .add_service(WorkspaceManagerService::new(self.manager.clone()))
-            .serve_with_incoming_shutdown(
-                UnixListenerStream::new(self.socket),
-                no_commands.clone().cancelled_owned(),
-            );
-        let commands = tokio::spawn(commands);
-
-        // The page has names of its own; all others are those of workspaces.
-        let front = Front::new(&self.page, self.proxy);
-        let page = self.page;
-        let no_logins = CancellationToken::new();
-        let ssh = tokio::spawn(self.ssh.serve(self.gateway, no_logins.clone()));
-        let ending = async {
-            end.asked().await;
-            page.close();
-            no_logins.cancel();
-            Ending::Stop
-        };
-        let served = async {
-            self.http.serve_until(listener.into(), front, ending).await;
-            // Fails only if it has panicked, which its task has said.
-            let _ = ssh.await;
-        };
-        tokio::select! {
-            () = served => {}
-            () = end.asked_again() => {}
-        }
-
-        let stopped = self.workspaces.stop_all().await;
-        no_commands.cancel();
-        // Streams of commands that follow something would never end.
-        commands.abort();
-        for (end, task) in self.accounting {
-            end.cancel();
-            // Fails only if it has panicked, which it has said.
-            let _ = task.await;
-        }
-        self.store.close().await;
-        stopped.map_err(|why| Failure::failed("not all workspaces were stopped").because(&why))
-    }
 }
 
 /// What requests may take of us.
@@ -232,11 +180,15 @@ fn within(limits: &support::limits::Limits, forward: ForwardOptions) -> ForwardO
 }
 
 /// What lets browsers in, also after a restart.
-async fn open_links(config: &Config, held: &HeldStateDir, port: u16) -> Result<Links, Failure> {
+fn open_links(
+    config: &Config,
+    held: &HeldStateDir,
+    port: u16,
+    shares: Arc<FileShares>,
+) -> Result<Links, Failure> {
     let urls = PublicUrl::new(Scheme::Http, config.hosts.clone()).with_port(port);
     let key = link_key::read_or_make(&held.path().join("links.key"))?;
-    let shares = FileShares::open(held.path().join("shares.json")).await?;
-    Ok(Links::new(key, urls).with_shares(Arc::new(shares)))
+    Ok(Links::new(key, urls).with_shares(shares))
 }
 
 /// What was taken from the outbox by an `up` that was killed is due again once a whole

@@ -151,7 +151,20 @@ impl Up {
         std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
     }
 
-    fn signal(&self, name: &str) {
+    /// Another `up` takes over, as `gitpod` runs it. Returns the one before, which finishes.
+    pub(crate) fn replaced_by(&mut self, gitpod: &mut Command, args: &[&str]) -> Self {
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        let next = Self::run_as(dir, &[&["--replace"], args].concat(), gitpod);
+        std::mem::replace(self, next)
+    }
+
+    /// Waits until it has ended by itself, as it should.
+    pub(crate) fn finished(mut self) {
+        let ended = self.child.wait().unwrap();
+        assert!(ended.success(), "{ended}");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status();
         assert!(sent.unwrap().success());

@@ -87,7 +87,10 @@ mod tests {
         assert_eq!((message.as_slice(), fds.len()), (&b"given\n"[..], 2));
         let listener = std::net::TcpListener::from(fds.remove(0));
         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-        assert_eq!(listener.accept().await.unwrap().1, client.local_addr().unwrap());
+        assert_eq!(
+            listener.accept().await.unwrap().1,
+            client.local_addr().unwrap()
+        );
         assert!(is_of_same_user(&there));
         drop(here);
         assert!(receive(&there).await.unwrap().0.is_empty());

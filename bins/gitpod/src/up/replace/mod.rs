@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use self::follow::{Followed, SwitchedActivity};
 pub(super) use self::offer::{Kept, Offer, Successor};
 pub(super) use self::passing::{Passing, Secret, Target};
-pub(super) use self::take::{Taken, take};
+pub(super) use self::take::{Predecessor, take};
 
 /// Where the old one is asked, in the state directory.
 const SOCKET: &str = "replace.sock";

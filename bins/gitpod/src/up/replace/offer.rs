@@ -96,7 +96,9 @@ impl Offer {
         match (hello.ssh, self.ssh) {
             (None, None) => None,
             (Some(wanted), Some(has)) if fits(wanted, has) => None,
-            (_, Some(has)) => Some(format!("it listens for SSH on {has}: say --ssh-listen {has}")),
+            (_, Some(has)) => Some(format!(
+                "it listens for SSH on {has}: say --ssh-listen {has}"
+            )),
             (_, None) => Some("it has no SSH: say --ssh-listen off".to_owned()),
         }
     }

@@ -85,7 +85,10 @@ async fn connect(config: &Config) -> io::Result<Option<UnixStream>> {
         socket => socket?,
     };
     match UnixStream::connect(socket.as_path()).await {
-        Err(why) if [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused].contains(&why.kind()) => {
+        Err(why)
+            if [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused]
+                .contains(&why.kind()) =>
+        {
             Ok(None)
         }
         Ok(stream) if !fds::is_of_same_user(&stream) => Err(io::ErrorKind::PermissionDenied.into()),

@@ -83,6 +83,17 @@ impl AuthorizedKeys {
         })))
     }
 
+    /// Takes the file as somebody else has left it.
+    pub(in crate::up) fn read_again(&self) -> Result<(), Failure> {
+        let (text, keys) = Self::read(&self.0.path)?;
+        let mut state = self.state();
+        if text != state.text {
+            state.lines = lines(&self.0.own, &keys);
+            (state.text, state.keys) = (text, keys);
+        }
+        Ok(())
+    }
+
     /// What logs in now, as lines of `authorized_keys`.
     pub(super) fn lines(&self) -> Arc<[Arc<str>]> {
         Arc::clone(&self.state().lines)

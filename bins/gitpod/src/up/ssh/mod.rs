@@ -23,6 +23,7 @@ use gitpod_sshgw::Gateway;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::authorized::AuthorizedKeys;
 use self::keys::Keys;
 pub(crate) use self::service::SshService;
 use crate::cli::SshListen;
@@ -91,6 +92,16 @@ impl Ssh {
         if let Some((listener, _)) = self.listening {
             gateway.serve(listener, stop.cancelled_owned()).await;
         }
+    }
+
+    /// Whose keys log in.
+    pub(super) fn authorized(&self) -> AuthorizedKeys {
+        self.keys.authorized.clone()
+    }
+
+    /// Where it listens.
+    pub(super) fn listener(&self) -> Option<&TcpListener> {
+        self.listening.as_ref().map(|(listener, _)| listener)
     }
 
     /// What answers commands about it.

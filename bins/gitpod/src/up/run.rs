@@ -1,0 +1,159 @@
+//! Serving, and the two ways in which it ends: everything stops, or somebody else goes on.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+
+use futures_util::future;
+use gitpod_bridge::SqliteStore;
+use gitpod_lifecycle::Manager;
+use support::serve::Ending;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::commands::Commands;
+use super::end::End;
+use super::page::Front;
+use super::replace::{Followed, Kept, Offer, Passing, Secret, Successor, Target};
+use super::wire::System;
+use crate::exit::Failure;
+use crate::print;
+use crate::state_dir::{HeldStateDir, SOCKET};
+use crate::workspaces::Workspaces;
+
+/// Where it all comes in, and what is held meanwhile.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    pub(super) http: TcpListener,
+    pub(super) address: SocketAddr,
+    pub(super) commands: UnixListener,
+    pub(super) held: HeldStateDir,
+    /// Known to the one before.
+    pub(super) secret: Secret,
+}
+
+impl System {
+    /// Serves until the end is asked for, then stops all workspaces and writes that down; or until somebody else
+    /// takes over, whom `handed_over` is told of, and then for as long as connections that are left may last.
+    pub(super) async fn run(
+        self,
+        entrance: Entrance,
+        end: End,
+        handed_over: impl FnOnce(u32),
+    ) -> Result<(), Failure> {
+        let ssh_listener = self.ssh.listener();
+        let kept = Kept::of(&entrance.http, ssh_listener, &entrance.commands)?;
+        let offer = Offer::open(&entrance.held, entrance.address, self.ssh.address())?;
+        let commands = Commands::serve(entrance.commands, &self);
+        // The page has names of its own; all others are those of workspaces.
+        let front = Front::new(&self.page, self.proxy);
+        let to = Arc::new(OnceLock::new());
+        let front = Passing::new(front, entrance.secret, Arc::clone(&to));
+        let no_logins = CancellationToken::new();
+        let ssh = tokio::spawn(self.ssh.serve(self.gateway, no_logins.clone()));
+        let (taken, mut successor) = oneshot::channel();
+        let ending = async {
+            let ending = tokio::select! {
+                () = end.asked() => {
+                    drop((taken, kept, offer));
+                    Ending::Stop
+                }
+                successor = offer.taken() => {
+                    // What is asked from now on is the other one's business.
+                    let _first = to.set(Target::new(entrance.address, successor.secret.clone()));
+                    let _waits = taken.send((successor, kept));
+                    Ending::HandOver
+                }
+            };
+            self.page.close();
+            no_logins.cancel();
+            ending
+        };
+        let served = async {
+            let listener = entrance.http.into();
+            self.http.serve_until(listener, front, ending).await;
+            // Fails only if it has panicked, which its task has said.
+            let _ = ssh.await;
+        };
+        let owned = Owned {
+            manager: self.manager,
+            store: self.store,
+            accounting: self.accounting,
+            commands,
+            held: entrance.held,
+        };
+
+        let mut served = pin!(future::maybe_done(served));
+        let taken = tokio::select! {
+            taken = &mut successor => taken.ok(),
+            () = &mut served => successor.try_recv().ok(),
+        };
+        let Some((successor, kept)) = taken else {
+            tokio::select! {
+                () = &mut served => {}
+                () = end.asked_again() => {}
+            }
+            return owned.stop(&self.workspaces).await;
+        };
+        handed_over(successor.pid);
+        let handing = owned.hand_over(&successor, kept, self.followed);
+        tokio::select! {
+            _ = future::join(handing, &mut served) => {}
+            () = end.asked() => {}
+        }
+        Ok(())
+    }
+}
+
+/// What one process at a time may have.
+struct Owned {
+    manager: Manager,
+    store: SqliteStore,
+    /// See [`System`].
+    accounting: Vec<(CancellationToken, JoinHandle<()>)>,
+    commands: Commands,
+    held: HeldStateDir,
+}
+
+impl Owned {
+    /// Stops all workspaces, and writes that down.
+    async fn stop(self, workspaces: &Workspaces) -> Result<(), Failure> {
+        let stopped = workspaces.stop_all().await;
+        self.commands.end().await;
+        account_for_all(self.accounting).await;
+        self.store.close().await;
+        stopped.map_err(|why| Failure::failed("not all workspaces were stopped").because(&why))
+    }
+
+    /// Lets go of everything, gives `kept` away, and follows what `successor` says from then on. Workspaces go on.
+    async fn hand_over(self, successor: &Successor, kept: Kept, followed: Followed) {
+        self.commands.end().await;
+        self.manager.close().await;
+        account_for_all(self.accounting).await;
+        self.store.close().await;
+        let socket = self.held.path().join(SOCKET);
+        drop(self.held);
+        let given = successor.give(&kept).await;
+        drop(kept);
+        tokio::spawn(followed.follow(socket));
+        let serves = async { given.and(successor.serves().await) };
+        if let Err(why) = serves.await {
+            print::note(&format!(
+                "warning: process {} wanted to take over and has ended ({why}); workspaces go on, `gitpod up` \
+                 adopts them",
+                successor.pid
+            ));
+        }
+    }
+}
+
+/// Bridge and relay end in this order: one has to see every stop, the other what that has written.
+async fn account_for_all(accounting: Vec<(CancellationToken, JoinHandle<()>)>) {
+    for (end, task) in accounting {
+        end.cancel();
+        // Fails only if it has panicked, which it has said.
+        let _ = task.await;
+    }
+}

@@ -1,0 +1,195 @@
+//! Whoever takes too much is refused and counted; others, and this machine's memory, do not notice.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+
+use crate::harness::{
+    PATIENCE, Response, Up, Workspace, free_port, program, repository, wait_until,
+};
+use crate::socket::Socket;
+
+/// A workspace that serves on a port.
+fn tenant(up: &Up) -> (Workspace, u16) {
+    let port = free_port();
+    let script = program("streams.py").canonicalize().unwrap();
+    let yml = format!(
+        "tasks:\n  - command: exec python3 {} {port}\n",
+        script.display()
+    );
+    let workspace = up.start(repository(&[(".gitpod.yml", &yml)]).path());
+    up.request_until(&workspace, port, |answer| answer.status() == 200);
+    (workspace, port)
+}
+
+/// Each line of what is measured that has `words`.
+fn measured(up: &Up, words: &str) -> Vec<String> {
+    let mut stream = UnixStream::connect(up.state_dir().join("metrics.sock")).unwrap();
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nhost: up\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let lines = text.lines().filter(|line| line.contains(words));
+    lines.map(str::to_owned).collect()
+}
+
+fn assert_refused(up: &Up, limit: &str) {
+    let counter = format!("gitpod_limit_refusals_total{{limit=\"{limit}\"}}");
+    wait_until(&counter, || !measured(up, &counter).is_empty());
+}
+
+fn connect(up: &Up, head: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(up.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    // Whoever was sent away in the meantime cannot send.
+    let _sent_away = stream.write_all(head.as_bytes());
+    stream
+}
+
+fn rest_of(mut stream: TcpStream) -> Response {
+    let mut text = Vec::new();
+    let _reset = stream.read_to_end(&mut text);
+    Response(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Memory of the process itself, in KiB.
+fn resident(up: &Up) -> u64 {
+    let pid = up.ready["pid"].as_u64().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap()
+}
+
+fn assert_served(up: &Up, tenant: &(Workspace, u16)) {
+    let answer = up.owner_request(&tenant.0, tenant.1, "/");
+    assert_eq!(answer.status(), 200, "{}", answer.0);
+}
+
+#[test]
+fn limits_are_shown_and_set_and_mistakes_named() {
+    let up = Up::with(&["--limit", "head-time=200ms", "--limit", "streams=7"]);
+    let shown = measured(&up, "gitpod_limit{");
+    for line in [
+        "{limit=\"head-time\"} 0.2",
+        "{limit=\"streams\"} 7",
+        "{limit=\"clone-time\"} 3600",
+    ] {
+        assert!(
+            shown.iter().any(|shown| shown.ends_with(line)),
+            "{line} in {shown:?}"
+        );
+    }
+    let slow = connect(&up, "GET / HTTP/1.1\r\n");
+    assert!(!rest_of(slow).0.contains(" 200 "));
+    assert_refused(&up, "head-time");
+    let wrong = up.run(&["up", "--limit", "conections=7"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(said.contains("connections-per-source"), "{said}");
+    let help = up.run(&["up", "--help"]);
+    assert!(String::from_utf8_lossy(&help.stdout).contains("body-idle=2m0s"));
+}
+
+#[test]
+fn attack_53_slow_heads_and_bodies_cost_others_nothing() {
+    let up = Up::with(&["--limit", "connections=50", "--limit", "body-idle=500ms"]);
+    let tenant = tenant(&up);
+    let before = resident(&up);
+    let mut slow = Vec::new();
+    for number in 0..600 {
+        slow.push(connect(&up, "GET / HTTP/1.1\r\nhost: a\r\nx: "));
+        for stream in slow.iter_mut().rev().take(20) {
+            let _sent_away = stream.write_all(b"y");
+        }
+        if number % 30 == 0 {
+            assert_served(&up, &tenant);
+        }
+    }
+    assert_refused(&up, "connections");
+    drop(slow);
+    let (host, token) = (tenant.0.host(tenant.1), tenant.0.token());
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: {host}\r\nx-gitpod-owner-token: {token}\r\ncontent-length: 9\r\n\r\n12345"
+    );
+    let stalled: Vec<_> = (0..20).map(|_| connect(&up, &head)).collect();
+    assert_served(&up, &tenant);
+    for stream in stalled {
+        assert_eq!(rest_of(stream).status(), 408);
+    }
+    assert_served(&up, &tenant);
+    let grown = resident(&up).saturating_sub(before);
+    assert!(grown < 64 * 1024, "{grown} KiB more");
+    let refusals = measured(&up, "gitpod_ws_proxy_refusals_total");
+    assert!(
+        refusals.iter().any(|line| line.contains("limit-body-idle")),
+        "{refusals:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_34_tiny_frames_and_too_many_sockets_cost_others_nothing() {
+    let up = Up::with(&["--limit", "upgrades-per-workspace=3"]);
+    let (attacker, neighbour) = (tenant(&up), tenant(&up));
+    let before = resident(&up);
+    let mut sockets = Vec::new();
+    for _ in 0..3 {
+        sockets.push(Socket::open(&up, &attacker.0, attacker.1, "/socket").await);
+    }
+    let token = [("x-gitpod-owner-token", attacker.0.token())];
+    let fourth = Socket::try_open(&up, &attacker.0.host(attacker.1), "/socket", &token).await;
+    assert!(fourth.unwrap_err().to_string().contains("503"));
+    for round in 0..10 {
+        for socket in &mut sockets {
+            for _ in 0..30 {
+                assert_eq!(socket.echo("x").await, "x");
+            }
+        }
+        assert_served(&up, &neighbour);
+        if round == 0 {
+            let _other = Socket::open(&up, &neighbour.0, neighbour.1, "/socket").await;
+        }
+    }
+    let chunk = "1\r\nx\r\n".repeat(5000);
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: {}\r\nx-gitpod-owner-token: {}\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n",
+        attacker.0.host(attacker.1),
+        attacker.0.token()
+    );
+    let tiny = connect(&up, &format!("{head}{chunk}0\r\n\r\n"));
+    assert_served(&up, &neighbour);
+    assert_eq!(rest_of(tiny).status(), 200);
+    let grown = resident(&up).saturating_sub(before);
+    assert!(grown < 64 * 1024, "{grown} KiB more");
+    let refusals = measured(&up, "gitpod_ws_proxy_refusals_total");
+    assert!(
+        refusals.iter().any(|line| line.contains("limit-upgrades")),
+        "{refusals:?}"
+    );
+}
+
+#[test]
+fn clone_that_is_too_large_is_given_up_and_nothing_of_it_is_kept() {
+    let up = Up::with(&["--limit", "clone-bytes=1MiB"]);
+    let mut noise = String::new();
+    let mut state = 1_u32;
+    while noise.len() < 4 << 20 {
+        // So that it cannot be packed.
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        noise.push_str(&format!("{state:08x}"));
+    }
+    let repo = repository(&[("noise", &noise)]);
+    let failed = up.run(&["start", repo.path().to_str().unwrap()]);
+    assert_eq!(failed.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert!(said.contains("clone-bytes"), "{said}");
+    assert_refused(&up, "clone-bytes");
+    for workspace in std::fs::read_dir(up.state_dir().join("workspaces")).unwrap() {
+        let dir = workspace.unwrap().path();
+        assert!(!dir.join("content").exists() && !dir.join("content.new").exists());
+    }
+}
