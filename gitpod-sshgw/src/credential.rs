@@ -108,3 +108,32 @@ impl Right {
         }
     }
 }
+
+#[cfg(all(test, feature = "server"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn right_of_who_had_the_token_of_the_run_before_is_one_of_the_next_run() {
+        let (before, now) = (OwnerToken::new("before"), OwnerToken::new("now"));
+        let name = |text: &str, form| LoginName::parse(text, form).unwrap();
+        let id = "pink-panda-ns35kd21";
+        let rights = [
+            Right::Name(name(&format!("{id}#before"), NameForm::MayCarryToken)),
+            Right::Password(name(id, NameForm::IdOnly), before.clone()),
+        ];
+        for right in rights {
+            match right.after(&before, &now) {
+                Right::Name(login) => assert!(login.token.unwrap().matches(b"now")),
+                Right::Password(_, password) => assert!(password.matches(b"now")),
+                Right::Key(..) => unreachable!(),
+            }
+        }
+        // Whatever else opened it has to open it again.
+        let other = Right::Password(name(id, NameForm::IdOnly), OwnerToken::new("another"));
+        let Right::Password(_, password) = other.after(&before, &now) else {
+            unreachable!()
+        };
+        assert!(password.matches(b"another"));
+    }
+}

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use gitpod_sshgw::{Heard, SshLimits};
+use gitpod_sshgw::{Heard, PrivateKey, SshLimits};
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
 };
@@ -304,6 +304,33 @@ async fn host_keys_can_be_listed() {
     let ran = run(scan.args(["-p", &port, "127.0.0.1"]).stdout(Stdio::piped())).await;
     let key = served.gateway.host_keys().next().unwrap().to_string();
     assert!(ran.stdout.contains(&key), "{ran:?}");
+}
+
+#[tokio::test]
+async fn keys_of_every_kind_prove_the_gateway_to_who_asks_for_that_kind() {
+    let dir = tempfile::tempdir().unwrap();
+    let kinds = [("ed25519", "256"), ("ecdsa", "256"), ("rsa", "3072")];
+    let keys = kinds.map(|(kind, bits)| {
+        let file = dir.path().join(kind);
+        let mut make = std::process::Command::new("ssh-keygen");
+        make.args(["-q", "-N", "", "-t", kind, "-b", bits, "-f"]);
+        assert!(make.arg(&file).status().unwrap().success());
+        let text = std::fs::read_to_string(file).unwrap();
+        text.parse::<PrivateKey>().unwrap()
+    });
+    let limits = SshLimits::default();
+    let served = served_with(limits, |gateway| gateway.with_host_keys(keys)).await;
+    for (algorithm, code) in [
+        ("ssh-ed25519", Some(0)),
+        ("ecdsa-sha2-nistp256", Some(0)),
+        ("rsa-sha2-512", Some(0)),
+        ("rsa-sha2-256", Some(0)),
+        ("ssh-rsa", Some(255)), // SHA-1
+    ] {
+        let only = format!("HostKeyAlgorithms={algorithm}");
+        let ran = run(served.ssh(&["-o", &only]).arg("true")).await;
+        assert_eq!(ran.code, code, "{algorithm}: {ran:?}");
+    }
 }
 
 #[tokio::test]
