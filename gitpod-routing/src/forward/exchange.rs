@@ -50,13 +50,11 @@ where
     };
     // Only now: it marks the connection as one that may change its protocol.
     let client = asked.as_ref().map(|_| hyper::upgrade::on(&mut request));
-    let seat = asked
-        .as_ref()
-        .map(|_| shared.seat_for(permit))
-        .transpose()?;
     let (mut parts, body) = request.into_parts();
-    let stay = parts.extensions.remove::<Stay>();
-    let place = seat.map(|seat| Place { _seat: seat, stay });
+    let place = asked
+        .as_ref()
+        .map(|_| shared.place_for(permit, &mut parts))
+        .transpose()?;
     shared
         .headers
         .prepare(&mut parts, permit, asked.clone())
@@ -96,14 +94,24 @@ where
         target,
         sender,
     };
-    let (parts, body) = response.into_parts();
-    let body = ForwardBody::new(body, Some(checkin));
-    let counts = match body.size_hint().exact() {
-        Some(_) => Counts::AsUse,
-        None => Counts::Not,
-    };
-    let body = body.watched(|| Watch::of(shared, permit, counts));
-    Ok(Response::from_parts(parts, body))
+    Ok(streamed(shared, permit, checkin, response))
+}
+
+/// `response`, with a body that brings its connection back at the end.
+fn streamed(
+    shared: &Shared,
+    permit: &Permit,
+    checkin: Checkin,
+    response: Response<Incoming>,
+) -> Response<ForwardBody> {
+    response.map(|body| {
+        let body = ForwardBody::new(body, Some(checkin));
+        let counts = match body.size_hint().exact() {
+            Some(_) => Counts::AsUse,
+            None => Counts::Not,
+        };
+        body.watched(|| Watch::of(shared, permit, counts))
+    })
 }
 
 /// `parts` without the extensions that layers before us have left.
@@ -313,9 +321,13 @@ fn is_websocket(protocol: &HeaderValue) -> bool {
 }
 
 impl Shared {
-    fn seat_for(&self, permit: &Permit) -> Result<Upgraded, Refusal> {
+    /// A place for the tunnel that a request may become.
+    fn place_for(&self, permit: &Permit, parts: &mut Parts) -> Result<Place, Refusal> {
         let seat = self.upgrades.admit(&permit.info().id);
-        seat.ok_or(Refusal::OverLimit(Limit::Upgrades))
+        Ok(Place {
+            _seat: seat.ok_or(Refusal::OverLimit(Limit::Upgrades))?,
+            stay: parts.extensions.remove(),
+        })
     }
 
     fn has_revoked(&self, permit: &Permit) -> bool {
