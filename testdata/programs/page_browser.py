@@ -377,6 +377,10 @@ def show_everything(person):
     person.sees("the port appears", ".port", "Listening")
     person.sees("tasks have ended", ".task .badge", "Failed with exit code")
     look("running", taller=400)
+    person.click("Details")
+    person.sees("how it may be used is shown", ".more", "When it is stopped")
+    look("details", taller=800)
+    person.click("Details")
     person.click("Share port")
     person.sees("the dialog opens", "#share-dialog", "Whoever has the link")
     look("sharing")
@@ -393,6 +397,9 @@ def show_everything(person):
     browser.until("all are stopped", lambda: "Running" not in person.text("article header .badge")
                   and "Preparing" not in person.text("article header .badge"))
     look("stopped", taller=200)
+    browser.visit(person.arguments.page + "nowhere")
+    person.sees("there is nothing", "h1", "Nothing is served")
+    look("not-found")
 
 
 def reconnect(arguments, driver):

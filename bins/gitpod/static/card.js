@@ -92,7 +92,7 @@ function choice(view, label, name, options, keep) {
       made.value = made.holds;
     }
   } }, ...options.map(([value, text]) => element('option', { value }, text)));
-  made.field = element('p', { class: 'field' }, element('label', { for: made.id }, label), made);
+  made.field = element('p', { class: 'field grow' }, element('label', { for: made.id }, label), made);
   return made;
 }
 

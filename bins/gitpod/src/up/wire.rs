@@ -14,8 +14,8 @@ use gitpod_lifecycle::{
     Adapters, Clock, Manager, ManagerActivity, Records, Settings, Timeouts, UrlTemplate,
 };
 use gitpod_routing::{
-    AccessPolicy, BuiltInPages, CookieNames, ForwardOptions, Links, MemoryProvider, PublicUrl,
-    RustlsClient, Scheme, WorkspaceProxy,
+    AccessPolicy, BuiltInPages, CookieNames, Links, MemoryProvider, PublicUrl, RustlsClient,
+    Scheme, WorkspaceProxy,
 };
 use gitpod_sshgw::Gateway;
 use support::limits::Limit;
@@ -86,9 +86,7 @@ impl System {
         let page = Page::open(workspaces.clone(), &config.domain, address, held.path())?;
         let start = page.clone();
         let pages = BuiltInPages::new().with_start_url(move |id| start.url_of(id));
-        let tls = RustlsClient::new(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .map_err(|why| Failure::failed("cannot speak TLS").because(&why))?;
-        let tls = Arc::new(tls);
+        let tls = open_tls()?;
         let wakes = wake::wakes(config, workspaces.clone(), routes.clone());
         let activity = Arc::new(ManagerActivity::new(manager.clone()));
         let activity = Arc::new(SwitchedActivity::new(activity));
@@ -100,12 +98,8 @@ impl System {
         };
         let gateway = ssh.gateway(routes.clone(), layout, activity.clone(), config.drain);
         let gateway = gateway.with_wakes(wakes.clone());
-        // Pages of one workspace may not open WebSockets of another one's ports.
-        let policy = AccessPolicy::new(config.hosts.clone(), &config.domain)
-            // Nor do they get to see who is signed in to the page, whoever sends it there.
-            .with_cookies(CookieNames::new(&config.domain).with_prefix(page::COOKIE));
         let proxy = WorkspaceProxy::new(config.hosts.clone(), Arc::new(routes))
-            .with_policy(policy.with_origin_check_on_ports())
+            .with_policy(policy(config))
             // A browser signs in by a link, its owner's or that of a share.
             .with_links(links)
             // The owner of a stopped workspace is led to where she can start it.
@@ -119,10 +113,10 @@ impl System {
             // What programs in a workspace are told of how they are reached.
             .with_forward(|forward| forward.with_public_address(Scheme::Http, address.port()))
             // Ports that `.gitpod.yml` says speak HTTPS.
-            .with_forward(|forward| forward.with_tls(tls))
-            .with_forward(|forward| within(&config.limits, forward));
+            .with_forward(|forward| forward.with_tls(tls));
+        let proxy = within(&config.limits, proxy);
 
-        let mut system = Self {
+        let system = Self {
             workspaces,
             page,
             manager,
@@ -134,15 +128,19 @@ impl System {
             http: HttpServer::with_limits(&config.limits).with_drain(config.drain),
             accounting: Vec::new(),
         };
-        system.account();
+        system.begin(held).await
+    }
+
+    /// Goes on with what runs.
+    async fn begin(mut self, held: &HeldStateDir) -> Result<Self, Failure> {
+        self.account();
         // Not before everybody listens who must hear of it.
-        let begun = system.manager.begin().await;
+        let begun = self.manager.begin().await;
         begun.map_err(|why| Failure::failed("cannot go on with workspaces").because(&why))?;
         // Who comes at once finds them.
-        system.workspaces.tell_routes().await;
-        let workspaces = system.workspaces.clone();
-        system.ssh.keep_config(workspaces, held.path());
-        Ok(system)
+        self.workspaces.tell_routes().await;
+        self.ssh.keep_config(self.workspaces.clone(), held.path());
+        Ok(self)
     }
 
     /// Starts what carries statuses into the store, to routing and to watchers.
@@ -171,12 +169,33 @@ impl System {
     }
 }
 
-/// What requests may take of us.
-fn within(limits: &support::limits::Limits, forward: ForwardOptions) -> ForwardOptions {
-    forward
-        .with_body_idle_timeout(limits.time(Limit::BodyIdle))
-        .with_connect_timeout(limits.time(Limit::ConnectTime))
-        .with_max_upgrades(limits.count(Limit::UpgradesPerWorkspace))
+/// Lets requests take so much of us and no more.
+fn within(limits: &support::limits::Limits, proxy: WorkspaceProxy) -> WorkspaceProxy {
+    let (fields, bytes) = (Limit::HeadFields, Limit::HeadBytes);
+    proxy
+        .with_head_limits(limits.count(fields), limits.count(bytes))
+        .with_forward(|forward| {
+            forward
+                .with_body_idle_timeout(limits.time(Limit::BodyIdle))
+                .with_connect_timeout(limits.time(Limit::ConnectTime))
+                .with_max_upgrades(limits.count(Limit::UpgradesPerWorkspace))
+        })
+}
+
+/// Who may use what.
+fn policy(config: &Config) -> AccessPolicy {
+    // No workspace gets to see who is signed in to the page, whoever sends it there.
+    let cookies = CookieNames::new(&config.domain).with_prefix(page::COOKIE);
+    AccessPolicy::new(config.hosts.clone(), &config.domain)
+        .with_cookies(cookies)
+        // Pages of one workspace may not open WebSockets of another one's ports.
+        .with_origin_check_on_ports()
+}
+
+fn open_tls() -> Result<Arc<RustlsClient>, Failure> {
+    RustlsClient::new(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .map(Arc::new)
+        .map_err(|why| Failure::failed("cannot speak TLS").because(&why))
 }
 
 /// What lets browsers in, also after a restart.

@@ -321,6 +321,48 @@ fn unknown_workspaces_exit_with_3() {
 }
 
 #[test]
+fn every_field_that_scripts_get_is_documented() {
+    fn fields<'v>(value: &'v serde_json::Value, found: &mut Vec<&'v str>) {
+        match value {
+            serde_json::Value::Object(members) => members.iter().for_each(|(name, value)| {
+                found.push(name);
+                fields(value, found);
+            }),
+            serde_json::Value::Array(items) => items.iter().for_each(|it| fields(it, found)),
+            _ => {}
+        }
+    }
+    let up = Up::new();
+    let yml = "image: x\ntasks:\n  - command: exit 3\nports:\n  - port: 3000\n    name: a\n    description: b\n";
+    let repo = repository(&[(".gitpod.yml", yml)]);
+    let workspace = up.start(repo.path());
+    let id = workspace.id();
+    let told = [
+        up.ready.clone(),
+        up.json(&["list", "-o", "json"]),
+        up.describe(id),
+        up.json(&["ports", id, "-o", "json"]),
+        up.json(&["open", id, "-o", "json"]),
+        up.json(&["share", id, "--port", "3000", "-o", "json"]),
+        up.json(&["unshare", id, "-o", "json"]),
+        up.json(&["doctor", "-o", "json"]),
+        up.json(&["version", "-o", "json"]),
+        serde_json::Value::Array(up.events()),
+        workspace.0.clone(),
+    ];
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let mut found = Vec::new();
+    told.iter().for_each(|it| fields(it, &mut found));
+    let is_told = |name: &&&str| {
+        let (code, quoted) = (format!("`{name}`"), format!("\"{name}\""));
+        !readme.contains(&code) && !readme.contains(&quoted)
+    };
+    let missing: Vec<_> = found.iter().filter(is_told).collect();
+    assert!(missing.is_empty(), "not in README.md: {missing:?}");
+}
+
+#[test]
 fn doctor_says_what_is_wrong_and_what_to_do() {
     let up = Up::new();
     let all: Vec<_> = up

@@ -141,6 +141,7 @@ fn link_is_not_used_up_by_who_only_fetches_ahead() {
         ("Purpose", "prefetch"),
         ("Sec-Fetch-Dest", "iframe"),
         ("Sec-Fetch-Mode", "no-cors"),
+        ("Upgrade", "websocket"),
     ] {
         assert_eq!(stranger.get(&link, &[ahead]).status(), 403, "{ahead:?}");
     }
@@ -417,6 +418,11 @@ fn who_comes_from_another_page_is_asked_to_come_again_and_opens_nothing() {
             assert!(answer.body().contains("url=/\""), "{}", answer.0);
             assert!(!answer.0.contains("location:"), "{}", answer.0);
         }
+    }
+    for no_visit in [("Upgrade", "websocket"), ("Sec-Fetch-Mode", "cors")] {
+        let answer = owner.get(&open, &[no_visit]);
+        assert_eq!(answer.status(), 403, "{no_visit:?}");
+        assert!(!answer.0.contains("location:"), "{}", answer.0);
     }
     let answer = owner.get(&open, &from("same-origin"));
     assert_eq!(answer.status(), 303);

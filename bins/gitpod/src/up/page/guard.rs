@@ -69,8 +69,13 @@ fn comes_from_page(headers: &HeaderMap) -> bool {
     matches!(fetch_site(headers), "" | "same-origin")
 }
 
-/// Whether a browser wants to show the answer in a window of its own.
+/// Whether a browser wants to show the answer in a window of its own. What is to become
+/// another protocol is none: it must not be led elsewhere.
 pub(super) fn is_whole_page(headers: &HeaderMap) -> bool {
+    let upgrade = text(headers, &header::UPGRADE);
+    if !upgrade.is_empty() && !upgrade.eq_ignore_ascii_case("h2c") {
+        return false;
+    }
     let mode = text(headers, &HeaderName::from_static("sec-fetch-mode"));
     let dest = text(headers, &HeaderName::from_static("sec-fetch-dest"));
     matches!(mode, "" | "navigate") && matches!(dest, "" | "document")
@@ -215,5 +220,7 @@ mod tests {
         ] {
             assert!(!visit(mode, dest), "{mode} {dest}");
         }
+        assert!(!is_whole_page(&headers(&[("upgrade", "websocket")])));
+        assert!(is_whole_page(&headers(&[("upgrade", "h2c")])), "of curl");
     }
 }

@@ -208,7 +208,7 @@ pub(super) async fn nothing_here() -> Refusal {
     Refusal::new(
         StatusCode::NOT_FOUND,
         "nothing is served at this path",
-        "see / for the page",
+        "begin at /, the page of all workspaces",
     )
 }
 
@@ -217,7 +217,7 @@ pub(super) async fn wrong_method() -> Refusal {
     Refusal::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "this path does not answer that method",
-        "see / for the page",
+        "begin at /, the page of all workspaces",
     )
 }
 
