@@ -229,7 +229,13 @@ pub(crate) struct UpArgs {
     #[arg(long)]
     pub(crate) replace: bool,
     /// At the end, requests and WebSockets may go on for so long; then workspaces stop.
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = not_negative)]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10s",
+        value_parser = not_negative,
+        overrides_with = "drain"
+    )]
     pub(crate) drain: Duration,
     /// Set a limit; `gitpod up --help` lists them.
     #[arg(long = "limit", value_name = "NAME=VALUE", long_help = limit::help())]

@@ -200,7 +200,11 @@ fn proxy(
                 .with_max_upgrades(limits.count(Limit::UpgradesPerWorkspace))
         })
         // Ports that speak HTTPS.
-        .with_forward(|forward| forward.with_tls(tls));
+        .with_forward(|forward| forward.with_tls(tls))
+        .with_head_limits(
+            limits.count(Limit::HeadFields),
+            limits.count(Limit::HeadBytes),
+        );
     let boxed = ServiceExt::<Request<Incoming>>::map_response(proxy, |response: Response<_>| {
         response.map(|body| Body::new(body.map_err(Into::into)))
     });

@@ -313,3 +313,32 @@ fn what_it_cannot_do_is_said_before_anything_is_bound() {
         "{broken}"
     );
 }
+
+#[test]
+fn limits_are_configured_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = proxy_config(dir.path(), "127.0.0.1:1");
+    config["local"]["limits"] = json!({"head-fields": 10, "head-time": "5s"});
+    config["local"]["drain"] = json!("1s");
+    let proxy = Program::run(env!("CARGO_BIN_EXE_ws-proxy").as_ref(), dir.path(), &config);
+    let fields = [("x-many", "1"); 12];
+    let http = proxy.address("HTTP");
+    assert_eq!(request(http, NOBODY, "/", &fields).status(), 431);
+    assert_eq!(request(http, NOBODY, "/", &[]).status(), 503);
+    let shown = request(proxy.address("metrics"), "x", "/metrics", &[]);
+    for line in [
+        "gitpod_limit{limit=\"head-fields\"} 10",
+        "gitpod_limit_refusals_total{limit=\"head-bytes\"} 1",
+    ] {
+        assert!(shown.body().contains(line), "{}", shown.body());
+    }
+    assert!(proxy.stop().success());
+
+    config["local"]["limits"] = json!({"head-tiem": "5s"});
+    let wrong = Program::run(env!("CARGO_BIN_EXE_ws-proxy").as_ref(), dir.path(), &config);
+    let told = wrong.logged("what is wrong", |line| line["level"] == "error");
+    assert!(
+        told["why"].as_str().unwrap().contains("head-time"),
+        "{told}"
+    );
+}

@@ -67,6 +67,9 @@ impl Up {
                 "json",
                 "--ide",
                 "none",
+                // Clients that a test has left behind are not waited for.
+                "--drain",
+                "2s",
             ])
             .arg("--state-dir")
             .arg(dir.path().join("state"))

@@ -288,6 +288,7 @@ fn limit_of_two(why: &dyn Error) -> Option<Limit> {
     let limits = [
         ("too_many_resets", Limit::StreamResets),
         ("too_many_internal_resets", Limit::StreamErrors),
+        ("too_many_data_frames", Limit::StreamErrors),
         ("too_many_continuations", Limit::HeadBytes),
     ];
     let met = limits.iter().find(|(words_of, _)| words.contains(words_of));
