@@ -21,6 +21,8 @@ use crate::pages::RefusedTo;
 #[cfg(feature = "wake")]
 use crate::refusal::Refusal;
 use crate::service::WorkspaceService;
+#[cfg(feature = "revocation")]
+use crate::share::ShareId;
 
 /// A request that has reached stage `S`.
 ///
@@ -75,6 +77,9 @@ pub struct Permit {
     info: Arc<WorkspaceInfo>,
     service: WorkspaceService,
     access: Access,
+    /// A share that lets in as well.
+    #[cfg(feature = "revocation")]
+    share: Option<ShareId>,
     /// Until when a server that does not listen is tried again.
     #[cfg(feature = "wake")]
     patience: Option<tokio::time::Instant>,
@@ -86,6 +91,8 @@ pub struct Permit {
 impl Permit {
     pub(crate) fn new(located: Located, service: WorkspaceService, access: Access) -> Self {
         Self {
+            #[cfg(feature = "revocation")]
+            share: located.visitor.as_ref().map(|share| share.id),
             target: located.target,
             info: located.info,
             service,
@@ -147,10 +154,20 @@ impl Permit {
         self.access
     }
 
-    /// Whether what is known `now` of the workspace would permit this as well, as far as it
-    /// depends on that; a share may have ended.
+    /// The share that it depends on, or would if the port were not public.
     #[cfg(feature = "revocation")]
-    pub(crate) fn still_stands(&self, now: &WorkspaceInfo) -> bool {
+    pub(crate) fn share(&self) -> Option<ShareId> {
+        match self.access {
+            Access::Owner => None,
+            Access::Anonymous => self.share,
+            Access::Shared(id) => Some(id),
+        }
+    }
+
+    /// Whether what is known `now` of the workspace would permit this as well, if its share
+    /// is as `share` says. One right is enough.
+    #[cfg(feature = "revocation")]
+    pub(crate) fn still_stands(&self, now: &WorkspaceInfo, share: ShareStanding) -> bool {
         let is_same_run = now.id == self.info.id
             && now.instance == self.info.instance
             && now.address == self.info.address
@@ -161,10 +178,23 @@ impl Permit {
             && match self.access {
                 Access::Owner => now.owner_token.matches(token),
                 // What was open for another reason is so by a rule, and rules stay.
-                Access::Anonymous => is_public(now, endpoint) || !is_public(&self.info, endpoint),
-                Access::Shared(_) => true,
+                Access::Anonymous if !is_public(&self.info, endpoint) => true,
+                Access::Anonymous | Access::Shared(_) => {
+                    let is_visitor = self.share().is_some() && share == ShareStanding::Stands;
+                    is_visitor || is_public(now, endpoint)
+                }
             }
     }
+}
+
+/// What became of a share.
+#[cfg(feature = "revocation")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ShareStanding {
+    /// It stands.
+    Stands,
+    /// It was revoked, or has expired.
+    Over,
 }
 
 /// Proof that a request may use one server of a workspace, which need not run.

@@ -12,12 +12,14 @@ use crate::id::WorkspaceId;
 use crate::info::WorkspaceInfo;
 use crate::revocation::Shared;
 use crate::share::ShareId;
+use crate::stage::ShareStanding;
 
-type Stands = Box<dyn Fn(&WorkspaceInfo) -> bool + Send + Sync>;
+pub(super) type Stands = Box<dyn Fn(&WorkspaceInfo, ShareStanding) -> bool + Send + Sync>;
 
 pub(super) struct Stream {
     stands: Stands,
     share: Option<ShareId>,
+    has_lost_share: AtomicBool,
     is_revoked: AtomicBool,
     waker: AtomicWaker,
 }
@@ -27,17 +29,29 @@ impl Stream {
         Self {
             stands,
             share,
+            has_lost_share: AtomicBool::new(false),
             is_revoked: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         }
     }
 
     pub(super) fn stands(&self, now: &WorkspaceInfo) -> bool {
-        (self.stands)(now)
+        let share = match self.has_lost_share.load(Ordering::SeqCst) {
+            true => ShareStanding::Over,
+            false => ShareStanding::Stands,
+        };
+        (self.stands)(now, share)
     }
 
+    /// The share that it may depend on, as long as that stands.
     pub(super) fn share(&self) -> Option<ShareId> {
-        self.share
+        let is_over = self.has_lost_share.load(Ordering::SeqCst);
+        self.share.filter(|_| !is_over)
+    }
+
+    /// Its share is over.
+    pub(super) fn lose_share(&self) {
+        self.has_lost_share.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn revoke(&self) {

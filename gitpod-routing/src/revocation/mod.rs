@@ -16,21 +16,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 
 pub use self::lease::Lease;
-use self::lease::Stream;
+use self::lease::{Stands, Stream};
 use self::sweep::Sweep;
-use crate::access::Access;
 use crate::change::ChangeSignal;
 use crate::id::WorkspaceId;
 use crate::info::{WorkspaceInfo, WorkspaceInfoProvider};
 use crate::links::ShareStore;
 use crate::share::ShareId;
-use crate::stage::Permit;
+use crate::stage::{Permit, ShareStanding};
 
 /// Knows which streams are open and by what right, and tells those that lost it.
 ///
 /// A port that is no longer public, a share that was revoked or has expired, a new owner
 /// token, a workspace that stops, moves or is gone: within a second the streams that only
-/// this allowed are told, and others do not notice. When it cannot be known whether a
+/// this allowed are told, and others do not notice: nor do visitors of a share at a port that
+/// was public as well, as long as either stands. When it cannot be known whether a
 /// workspace or a share still stands, its streams go on.
 ///
 /// One task looks after all streams, from the first until the last. It sleeps until the
@@ -112,13 +112,9 @@ impl Revocation {
     /// Watches over something open that `permit` allows.
     #[must_use]
     pub fn watch(&self, permit: &Permit) -> Lease {
-        let share = match permit.access() {
-            Access::Shared(id) => Some(id),
-            Access::Owner | Access::Anonymous => None,
-        };
         let of = permit.clone();
-        let stands = move |now: &WorkspaceInfo| of.still_stands(now);
-        self.lease(permit.info().id.clone(), Box::new(stands), share)
+        let stands = move |now: &WorkspaceInfo, share| of.still_stands(now, share);
+        self.lease(permit.info().id.clone(), Box::new(stands), permit.share())
     }
 
     /// Watches over something open in workspace `id` that is allowed as long as `stands` says
@@ -130,14 +126,14 @@ impl Revocation {
         id: &WorkspaceId,
         stands: impl Fn(&WorkspaceInfo) -> bool + Send + Sync + 'static,
     ) -> Lease {
-        self.lease(id.clone(), Box::new(stands), None)
+        self.lease(id.clone(), Box::new(move |now, _| stands(now)), None)
     }
 
     /// Whether `permit` still allows something, as far as is at hand.
     #[cfg(feature = "proxy")]
     pub(crate) fn still_allows(&self, permit: &Permit) -> bool {
         match self.0.provider.cached(&permit.info().id) {
-            Some(Ok(Some(now))) => permit.still_stands(&now),
+            Some(Ok(Some(now))) => permit.still_stands(&now, ShareStanding::Stands),
             Some(Ok(None)) => false,
             Some(Err(_)) | None => true, // not known
         }
@@ -154,12 +150,7 @@ impl Revocation {
         true
     }
 
-    fn lease(
-        &self,
-        workspace: WorkspaceId,
-        stands: Box<dyn Fn(&WorkspaceInfo) -> bool + Send + Sync>,
-        share: Option<ShareId>,
-    ) -> Lease {
+    fn lease(&self, workspace: WorkspaceId, stands: Stands, share: Option<ShareId>) -> Lease {
         let stream = Arc::new(Stream::new(stands, share));
         let mut open = self.0.lock();
         let number = open.next_number;
@@ -225,7 +216,11 @@ impl Watched {
     fn end_share(&self, share: ShareId) {
         for stream in self.streams.values() {
             if stream.share() == Some(share) {
-                stream.revoke();
+                stream.lose_share();
+                // Some have another right.
+                if !self.seen.as_ref().is_some_and(|now| stream.stands(now)) {
+                    stream.revoke();
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ use tokio::time::{Duration, Instant, timeout};
 use std::time::SystemTime;
 
 use super::*;
+use crate::access::Access;
 use crate::host::HostTarget;
 use crate::info::{Admission, Lookup, PortInfo, ProviderError};
 use crate::layers::Located;
@@ -94,7 +95,8 @@ async fn attack_35_what_changed_before_a_stream_opened_ends_it_at_once() {
 #[tokio::test(start_paused = true)]
 async fn attack_35_visitors_of_a_share_that_is_revoked_or_expires_are_cut() {
     let workspaces = MemoryProvider::new();
-    workspaces.insert(info());
+    let private = || info().with_ports(vec![PortInfo::new(3000)]);
+    workspaces.insert(private());
     let shares = MemoryShares::new();
     let now = SystemTime::now();
     let share = |number, lifetime| {
@@ -107,7 +109,7 @@ async fn attack_35_visitors_of_a_share_that_is_revoked_or_expires_are_cut() {
     let revocation = Revocation::new(Arc::new(workspaces)).with_shares(Arc::new(shares.clone()));
     let visit = |number| {
         let access = Access::Shared(ShareId::from_u128(number));
-        revocation.watch(&permit(info(), access))
+        revocation.watch(&permit(private(), access))
     };
     let (first, second) = (visit(1), visit(2));
     assert!(!ends(&first).await);
@@ -117,6 +119,36 @@ async fn attack_35_visitors_of_a_share_that_is_revoked_or_expires_are_cut() {
     shares.add(share(2, 0)).await.unwrap(); // which tells nobody
     assert!(ends(&second).await);
     assert!(ends(&visit(1)).await, "opened after it was revoked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn attack_35_who_has_two_rights_goes_on_with_the_other_one() {
+    let workspaces = MemoryProvider::new();
+    workspaces.insert(info());
+    let shares = MemoryShares::new();
+    let (id, now) = (ShareId::from_u128(1), SystemTime::now());
+    let share = Share::new(id, info().id, now, now + Duration::from_secs(3600));
+    shares.add(share.clone()).await.unwrap();
+    let revocation = Revocation::new(Arc::new(workspaces.clone()));
+    let revocation = revocation.with_shares(Arc::new(shares.clone()));
+    let visit = || {
+        let target = HostTarget::port(info().id, 3000);
+        let mut located = Located::new(target, Arc::new(info()));
+        located.visitor = Some(Arc::new(share.clone()));
+        let port = WorkspaceService::Port(3000);
+        revocation.watch(&Permit::new(located, port, Access::Anonymous))
+    };
+    let private = || info().with_ports(vec![PortInfo::new(3000)]);
+
+    let lease = visit();
+    workspaces.insert(private());
+    assert!(!ends(&lease).await, "the share stands");
+    workspaces.insert(info());
+    assert!(!ends(&lease).await);
+    shares.remove(id).await.unwrap();
+    assert!(!ends(&lease).await, "the port is public");
+    workspaces.insert(private());
+    assert!(ends(&lease).await, "nothing is left");
 }
 
 /// Has nothing at hand, and tells of no changes.

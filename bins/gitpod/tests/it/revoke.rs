@@ -147,25 +147,32 @@ fn attack_35_what_is_taken_back_ends_at_once_and_nothing_else_does() {
     let (first, second) = (share(), share());
     let open = |field: &str| Open::new(&up, &workspace, port, field);
 
+    // Guests of a public port, and visitors who could come in that way as well.
     let guest = open("");
+    let visitor_of = |share| open(&visitor(&up, &workspace, port, share));
+    let visitors = [&first, &second].map(visitor_of);
     let owner = open(&format!("x-gitpod-owner-token: {}\r\n", workspace.token()));
     let others = Open::new(&up, &other, other_port, "");
+    let share_id = |share: &serde_json::Value| share["share_id"].as_str().unwrap().to_owned();
+    done(&up, &["unshare", id, &share_id(&first)]);
+    visitors[0].go_on();
     let set = format!("{port}=private");
-    guest.end_by("a port that is closed", || {
-        done(&up, &["ports", id, "--set", &set]);
-    });
-    let visitors = [&first, &second].map(|share| open(&visitor(&up, &workspace, port, share)));
-    for open in [&owner, &others] {
-        open.go_on();
-    }
-    let share_id = first["share_id"].as_str().unwrap();
-    visitors[0].end_by("a share that is ended", || {
-        done(&up, &["unshare", id, share_id])
-    });
+    let close = || done(&up, &["ports", id, "--set", &set]);
+    guest.end_by("a port that is closed", close);
+    visitors[0].end_by("the loss of the last right", || {});
     for open in [&visitors[1], &owner, &others] {
         open.go_on();
     }
-    visitors[1].end_by("the end of all shares", || done(&up, &["unshare", id]));
+    let (third, fourth) = (share(), share());
+    let late = [&third, &fourth].map(visitor_of);
+    late[0].end_by("a share that is ended", || {
+        done(&up, &["unshare", id, &share_id(&third)]);
+    });
+    for open in [&late[1], &visitors[1], &owner, &others] {
+        open.go_on();
+    }
+    late[1].end_by("the end of all shares", || done(&up, &["unshare", id]));
+    visitors[1].end_by("the end of all shares before", || {});
     owner.go_on();
     owner.end_by("a stop", || done(&up, &["stop", id]));
     others.go_on();
