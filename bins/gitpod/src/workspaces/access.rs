@@ -2,14 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use gitpod_bridge::{Workspace, WorkspaceStore};
+use gitpod_bridge::{InstanceRow, Workspace, WorkspaceStore};
 use gitpod_lifecycle::{GoDuration, ManageError, PortSpec, TimeoutKind};
 use gitpod_routing::{
     HostTarget, InstanceId, LocalPath, NewShare, SecretUrl, Share, ShareId, ShareScope, WorkspaceId,
 };
 
 use super::{Definition, WorkspaceError, Workspaces, definition};
-use crate::cli::PortVisibility;
+use crate::cli::{PortVisibility, Wake};
 
 impl Workspaces {
     /// A link that makes whoever opens it first the owner of a workspace in that browser.
@@ -19,7 +19,7 @@ impl Workspaces {
         id: &WorkspaceId,
         port: Option<u16>,
     ) -> Result<SecretUrl, WorkspaceError> {
-        self.live(id).await?;
+        self.check_that_it_opens(id).await?;
         let target = match port {
             None => HostTarget::ide(id.clone()),
             Some(0) => return Err(no_port()),
@@ -27,6 +27,20 @@ impl Workspaces {
         };
         let links = &self.shared.links;
         Ok(links.open(&target, &LocalPath::root(), SystemTime::now())?)
+    }
+
+    /// A workspace opens that runs, and one that its owner has started by opening it.
+    async fn check_that_it_opens(&self, id: &WorkspaceId) -> Result<(), WorkspaceError> {
+        let record = self.record(id).await?;
+        let wakes = definition::of(&record.workspace).wake != Wake::Never;
+        let opens = |row: &InstanceRow| {
+            // Its token is what the link hands over.
+            !row.is_stopped() || (wakes && row.state.owner_token.is_some())
+        };
+        match record.latest.as_ref().is_some_and(opens) {
+            true => Ok(()),
+            false => Err(WorkspaceError::NotRunning(id.to_string())),
+        }
     }
 
     /// Lets everybody with the link in for `lifetime`: to `port`, or to all of it.
@@ -149,7 +163,7 @@ impl Workspaces {
     }
 
     /// Changes what is kept of `workspace`, whose turn it is.
-    async fn redefine(
+    pub(super) async fn redefine(
         &self,
         workspace: &Workspace,
         change: impl FnOnce(&mut Definition),
@@ -161,17 +175,6 @@ impl Workspaces {
             true => Ok(()),
             false => Err(WorkspaceError::NotFound(id.to_string())),
         }
-    }
-
-    /// The run of a workspace that goes on.
-    async fn live(&self, id: &WorkspaceId) -> Result<InstanceId, WorkspaceError> {
-        let row = self
-            .record(id)
-            .await?
-            .latest
-            .filter(|row| !row.is_stopped());
-        row.map(|row| row.id)
-            .ok_or_else(|| WorkspaceError::NotRunning(id.to_string()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who has a stopped workspace started by coming to it, and starting it for them.
 
 use clap::ValueEnum;
-use gitpod_bridge::{Workspace, WorkspaceStore};
+use gitpod_bridge::Workspace;
 use gitpod_routing::{InstanceId, WakePolicy, WorkspaceId};
 
 use super::{WorkspaceError, Workspaces, definition};
@@ -27,13 +27,9 @@ impl Workspaces {
         workspace: &Workspace,
         wake: Wake,
     ) -> Result<(), WorkspaceError> {
-        let mut definition = definition::of(workspace);
-        definition.wake = wake;
-        let (store, id) = (&self.shared.store, &workspace.id);
-        if !store.redefine_workspace(id, definition.to_json()).await? {
-            return Err(WorkspaceError::NotFound(id.to_string()));
-        }
-        self.shared.routes.set_policy(id, wake.into());
+        self.redefine(workspace, |definition| definition.wake = wake)
+            .await?;
+        self.shared.routes.set_policy(&workspace.id, wake.into());
         Ok(())
     }
 

@@ -320,6 +320,37 @@ fn guest_of_a_public_port_starts_what_is_for_anyone_even_after_a_restart_of_up()
 }
 
 #[test]
+fn link_of_a_stopped_workspace_signs_in_and_starts_it() {
+    let asleep = Asleep::new(&[]);
+    let (id, port) = (asleep.workspace.id(), asleep.port.to_string());
+    let link = || {
+        asleep
+            .up
+            .run(&["open", id, "--port", &port, "--no-browser"])
+    };
+    let url = String::from_utf8(link().stdout).unwrap();
+    let path = format!("/{}", url.trim().splitn(4, '/').nth(3).unwrap());
+    let host = asleep.workspace.host(asleep.port);
+    let first = asleep.up.request(&host, &path, &[]);
+    assert_eq!(first.status(), 303, "{}", first.0);
+    let mut lines = first.0.lines();
+    let cookie = lines.find_map(|line| line.strip_prefix("set-cookie: "));
+    let cookie = cookie.unwrap().split(';').next().unwrap();
+    assert_eq!(asleep.runs(), 1);
+    let answer = asleep.up.request(&host, "/", &[("cookie", cookie)]);
+    assert_eq!(answer.status(), 200, "{}", answer.0);
+    assert!(
+        answer.0.contains("set-cookie: "),
+        "of the new run: {}",
+        answer.0
+    );
+
+    assert!(asleep.up.run(&["wake", id, "never"]).status.success());
+    assert!(asleep.up.run(&["stop", "--now", id]).status.success());
+    assert_eq!(link().status.code(), Some(1));
+}
+
+#[test]
 fn start_that_fails_is_told_in_the_language_of_who_asked() {
     let asleep = Asleep::new(&[]);
     let content = asleep.up.describe(asleep.workspace.id())["content"]["path"].clone();
