@@ -12,6 +12,7 @@
 )]
 
 mod access;
+mod attacks;
 mod bad_input;
 mod crash;
 mod harness;

@@ -1,0 +1,96 @@
+//! Attacks on the whole program: that what the proxy's own tests check is in place in it, and
+//! what only it has, such as a log and a machine. `docs/security-tests.md` has them all.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::harness::{PATIENCE, Up, Workspace, free_port, program, repository};
+
+/// A workspace with a web server on `port`, which answers.
+fn serving(up: &Up, port: u16) -> Workspace {
+    let server = program("web.py").canonicalize().unwrap();
+    let yml = format!(
+        "tasks:\n  - command: exec python3 {} {port}\n",
+        server.display()
+    );
+    let workspace = up.start(repository(&[(".gitpod.yml", &yml)]).path());
+    up.request_until(&workspace, port, |answer| answer.status() == 200);
+    workspace
+}
+
+/// What comes back for `bytes`, until the connection ends.
+fn send(up: &Up, bytes: &str) -> String {
+    let mut stream = TcpStream::connect(up.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    // It may have been closed before all of a bad request has come.
+    let _closed = stream.write_all(bytes.as_bytes());
+    let mut answer = Vec::new();
+    let _reset = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn attack_13_what_is_unclear_on_the_wire_is_refused_by_the_program_too() {
+    let up = Up::new();
+    let port = free_port();
+    let workspace = serving(&up, port);
+    let (host, token) = (workspace.host(port), workspace.token());
+    let start = format!("Host: {host}\r\nx-gitpod-owner-token: {token}\r\n");
+    let heads = [
+        format!("POST / HTTP/1.1\r\n{start}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"),
+        format!("POST / HTTP/1.1\r\n{start}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n"),
+        format!("POST / HTTP/1.1\r\n{start}Content-Length: 4\r\nContent-Length: 4\r\n"),
+        format!("POST / HTTP/1.1\r\n{start}Transfer-Encoding: xchunked\r\n"),
+        format!("GET / HTTP/1.1\n{start}"),
+        format!("GET / HTTP/1.1\r\n{start}Host: {host}\r\n"),
+        format!("GET http://{host}@evil.test/ HTTP/1.1\r\n{start}"),
+    ];
+    for head in heads {
+        let next = format!("GET /headers HTTP/1.1\r\n{start}Connection: close\r\n\r\n");
+        let answer = send(&up, &format!("{head}\r\n0\r\n\r\n{next}"));
+        assert!(answer.starts_with("HTTP/1.1 400"), "{head}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{head}: {answer}");
+    }
+}
+
+#[test]
+fn attack_09_a_port_of_the_program_itself_is_no_port_of_a_workspace() {
+    let up = Up::new();
+    let port = free_port();
+    let workspace = serving(&up, port);
+    let own = up.address().rsplit_once(':').unwrap().1;
+    let ssh = up.ready["ssh"].as_str().and_then(|a| a.rsplit_once(':'));
+    for port in [Some(own), ssh.map(|(_, port)| port)].into_iter().flatten() {
+        let answer = up.owner_request(&workspace, port.parse().unwrap(), "/");
+        assert!(answer.status() >= 400, "{port}: {}", answer.0);
+        assert!(!answer.0.contains("SSH-"), "{port}: {}", answer.0);
+    }
+}
+
+#[test]
+fn attack_51_what_a_client_says_adds_nothing_to_log_or_events() {
+    let up = Up::new();
+    let port = free_port();
+    let workspace = serving(&up, port);
+    let hosts = [
+        workspace.host(port),
+        "INJECTED.ws.localhost".to_owned(),
+        format!("{}-INJECTED.evil.test", workspace.host(port)),
+    ];
+    for host in hosts {
+        for target in [
+            "/INJECTED%0aINJECTED%0d",
+            "/?INJECTED=%1b[31m",
+            "/\u{1b}INJECTED",
+        ] {
+            let head = format!(
+                "GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: INJECTED\r\nX-INJECTED: INJECTED\r\n\
+                 x-gitpod-owner-token: INJECTED\r\nCookie: INJECTED=INJECTED\r\nConnection: close\r\n\r\n"
+            );
+            assert!(!send(&up, &head).is_empty(), "{host} {target}");
+        }
+    }
+    assert!(!up.log().contains("INJECTED"), "{}", up.log());
+    let events = format!("{:?}", up.events());
+    assert!(!events.contains("INJECTED"), "{events}");
+}
