@@ -9,6 +9,7 @@ use gitpod_routing::Seat;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
+use rustix::net::sockopt;
 use tokio::net::{TcpStream, UnixStream};
 use tower::Service;
 
@@ -93,10 +94,21 @@ async fn accept(listener: &Listener) -> io::Result<Stream> {
         Listener::Tcp(listener) => {
             let (stream, peer) = listener.accept().await?;
             let _ = stream.set_nodelay(true);
+            // A client that has vanished does not keep its connection for ever.
+            let _ = notice_silence(&stream);
             Ok(Stream::Tcp(stream, peer))
         }
         Listener::Unix(listener, _) => Ok(Stream::Unix(listener.accept().await?.0)),
     }
+}
+
+/// Has the kernel ask a client that is silent whether it is still there, and end its connection
+/// about a minute after it has gone without a word.
+fn notice_silence(stream: &TcpStream) -> rustix::io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, Duration::from_secs(30))?;
+    sockopt::set_tcp_keepintvl(stream, Duration::from_secs(10))?;
+    sockopt::set_tcp_keepcnt(stream, 3)
 }
 
 impl Server {
