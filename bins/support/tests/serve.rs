@@ -377,6 +377,44 @@ async fn attack_21_continuation_floods_end_their_connection_and_no_other() {
 }
 
 #[tokio::test]
+async fn streams_of_a_connection_are_limited() {
+    let rig = Rig::with(&["streams=3"]).await;
+    let mut client = rig.connect().await;
+    let slow = [
+        &[0x82, 0x86, 0x04, 5],
+        b"/slow".as_slice(),
+        &[0x41, 1, b'a'],
+    ]
+    .concat();
+    let mut said = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    said.extend(frame(SETTINGS, 0, 0, &[]));
+    for stream in [1, 3, 5, 7] {
+        said.extend(frame(HEADERS, END_STREAM_AND_HEADERS, stream, &slow));
+    }
+    client.write_all(&said).await.unwrap();
+    loop {
+        let mut head = [0; 9];
+        timeout(PATIENCE, client.read_exact(&mut head))
+            .await
+            .unwrap()
+            .unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        client.read_exact(&mut payload).await.unwrap();
+        if head[3] == RST_STREAM {
+            assert_eq!(
+                (head[8], payload[3]),
+                (7, 7),
+                "the fourth is refused: REFUSED_STREAM"
+            );
+            break;
+        }
+        assert_ne!(head[3], HEADERS, "no answer yet");
+    }
+    rig.assert_served(1).await;
+}
+
+#[tokio::test]
 async fn end_waits_for_what_is_asked_and_for_tunnels_and_closes_what_is_idle() {
     let mut rig = Rig::with(&[]).await;
     let mut idle = rig.connect().await;

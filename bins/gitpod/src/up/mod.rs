@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::config::Config;
 use self::end::End;
 use self::event::Addresses;
-use self::replace::{Predecessor, Secret};
+use self::replace::{Offer, Predecessor, Secret};
 use self::run::Entrance;
 use self::ssh::Ssh;
 use self::wire::System;
@@ -57,6 +57,7 @@ pub(crate) async fn up(config: Config) -> Result<(), Failure> {
         None => (listen_to_commands(&held)?, None),
     };
 
+    let offer = Offer::open(&held, addresses.http, addresses.ssh)?;
     let workspaces = system.workspaces.clone();
     let events = workspaces.watch();
     event::ready(config.output, &addresses, &system.page, held.path())?;
@@ -74,6 +75,7 @@ pub(crate) async fn up(config: Config) -> Result<(), Failure> {
         address: addresses.http,
         commands,
         held,
+        offer,
         secret,
     };
     let tell = |by| event::replaced(config.output, by);

@@ -30,6 +30,7 @@ pub(super) struct Entrance {
     pub(super) address: SocketAddr,
     pub(super) commands: UnixListener,
     pub(super) held: HeldStateDir,
+    pub(super) offer: Offer,
     /// Known to the one before.
     pub(super) secret: Secret,
 }
@@ -45,7 +46,7 @@ impl System {
     ) -> Result<(), Failure> {
         let ssh_listener = self.ssh.listener();
         let kept = Kept::of(&entrance.http, ssh_listener, &entrance.commands)?;
-        let offer = Offer::open(&entrance.held, entrance.address, self.ssh.address())?;
+        let offer = entrance.offer;
         let commands = Commands::serve(entrance.commands, &self);
         // The page has names of its own; all others are those of workspaces.
         let front = Front::new(&self.page, self.proxy);

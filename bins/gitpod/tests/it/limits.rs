@@ -172,6 +172,65 @@ async fn attack_34_tiny_frames_and_too_many_sockets_cost_others_nothing() {
     );
 }
 
+/// Frames of HTTP/2: RFC 9113, section 4.1.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// `GET http /` of `a`, in HPACK without its table.
+const GET: &[u8] = &[0x82, 0x86, 0x84, 0x41, 1, b'a'];
+
+#[test]
+fn attack_21_floods_of_http_2_are_ended_and_counted_and_cost_others_nothing() {
+    let up = Up::new();
+    let tenant = tenant(&up);
+    let before = resident(&up);
+    let begin = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        frame(4, 0, 0, &[]),
+    ]
+    .concat();
+    let resets: Vec<u8> = (0..5000_u32)
+        .flat_map(|number| {
+            let stream = number * 2 + 1;
+            let cancel = frame(3, 0, stream, &8_u32.to_be_bytes());
+            [frame(1, 5, stream, GET), cancel].concat()
+        })
+        .collect();
+    let field = frame(9, 0, 1, &[0, 1, b'x', 1, b'y'].repeat(1000));
+    let endless = [frame(1, 1, 1, GET), field.repeat(400)].concat();
+    for flood in [resets, endless] {
+        let attackers: Vec<_> = (0..10)
+            .map(|_| {
+                let bytes = [begin.as_slice(), &flood].concat();
+                let mut stream = connect(&up, "");
+                std::thread::spawn(move || {
+                    let _sent_away = stream.write_all(&bytes);
+                    rest_of(stream)
+                })
+            })
+            .collect();
+        for _ in 0..20 {
+            assert_served(&up, &tenant);
+        }
+        for attacker in attackers {
+            attacker.join().unwrap();
+        }
+    }
+    let counter = "gitpod_limit_refusals_total{limit=\"stream-resets\"}";
+    wait_until("all are counted", || {
+        let counted = measured(&up, counter).concat();
+        counted
+            .rsplit(' ')
+            .next()
+            .and_then(|count| count.parse().ok())
+            >= Some(20)
+    });
+    let grown = resident(&up).saturating_sub(before);
+    assert!(grown < 64 * 1024, "{grown} KiB more");
+}
+
 #[test]
 fn clone_that_is_too_large_is_given_up_and_nothing_of_it_is_kept() {
     let up = Up::with(&["--limit", "clone-bytes=1MiB"]);
