@@ -40,11 +40,21 @@ class Handler(BaseHTTPRequestHandler):
             return self.download()
         if path == "/page":
             return self.say(PAGE, "text/html; charset=utf-8")
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.body()
         text = f"{self.command} {self.path} {len(body)} {os.environ.get('GITPOD_WORKSPACE_ID')}"
         self.say(text.encode(), "text/plain")
 
     do_GET = do_POST = answer
+
+    def body(self):
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while length := int(self.rfile.readline(), 16):
+            body += self.rfile.read(length)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
 
     def say(self, text, kind):
         self.send_response(200)

@@ -155,7 +155,7 @@ async fn workspace_in_constant_use_outlives_the_shortest_limit() {
         .unwrap();
     manager.set_timeout(&id("i1"), kind, limit).await.unwrap();
     for _ in 0..60 {
-        tokio::time::sleep(Duration::from_millis(900)).await;
+        tokio::time::sleep(Duration::from_millis(1900)).await; // to the moment
         manager
             .mark_active(&id("i1"), Activity::Used)
             .await

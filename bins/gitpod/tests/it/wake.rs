@@ -339,6 +339,7 @@ fn link_of_a_stopped_workspace_signs_in_and_starts_it() {
     assert_eq!(asleep.runs(), 1);
     let answer = asleep.up.request(&host, "/", &[("cookie", cookie)]);
     assert_eq!(answer.status(), 200, "{}", answer.0);
+    let answer = asleep.up.request(&host, "/", &[("cookie", cookie)]);
     assert!(
         answer.0.contains("set-cookie: "),
         "of the new run: {}",
