@@ -147,12 +147,21 @@ async fn only_who_may_enter_learns_that_nothing_runs() {
 }
 
 #[tokio::test]
-async fn sharing_opens_editor_ports_and_state_but_no_shell() {
+async fn sharing_opens_editor_ports_and_the_page_but_no_shell() {
     let shared = || info().with_admission(Admission::Everyone);
     let cases = [
         (EDITOR, "/", 200),
         (PRIVATE, "/", 200),
+        (EDITOR, "/_supervisor", 200),
+        (EDITOR, "/_supervisor/", 200),
+        (EDITOR, "/_supervisor/static/app.js", 200),
+        (EDITOR, "/_supervisor/v1/events", 200),
+        (EDITOR, "/_supervisor/v1/events?output=65536", 200),
+        (EDITOR, "/_supervisor/v1/tasks/1-web/log", 200),
         (EDITOR, "/_supervisor/v1/status/ports", 200),
+        (EDITOR, "/_supervisor/v1", 401),
+        (EDITOR, "/_supervisor/v1/eventsx", 401),
+        (EDITOR, "/_supervisor/static/../v1/info", 401),
         (EDITOR, "/_supervisor/v1/terminal/open", 401),
         (EDITOR, "/_supervisor/v1/status/../terminal/open", 401),
         (EDITOR, "/_supervisor/v1/status/%2e%2e/terminal/open", 401),
@@ -161,6 +170,11 @@ async fn sharing_opens_editor_ports_and_state_but_no_shell() {
     for (host, path, expected) in cases {
         let got = through(shared(), policy(), get(host, path, "")).await;
         assert_eq!(got.0, expected, "{host}{path}");
+    }
+    for path in ["/_supervisor/", "/_supervisor/v1/events"] {
+        let mut post = get(EDITOR, path, "");
+        *post.method_mut() = http::Method::POST;
+        assert_eq!(through(shared(), policy(), post).await.0, 401, "{path}");
     }
     let open = policy().with_shared_supervisor();
     let got = through(

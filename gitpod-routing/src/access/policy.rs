@@ -10,8 +10,9 @@ use crate::service::{self, WorkspaceService};
 /// Decides who may use what, for [`AuthorizeLayer`](crate::layers::AuthorizeLayer).
 ///
 /// Refuses by default: without the owner's token nothing of a private workspace is
-/// reachable but its public ports. On a workspace that admits everyone, the supervisor
-/// shows its state to everyone and does nothing else for them. A connection that stays
+/// reachable but its public ports. Whoever a workspace admits as a whole, be it everyone or
+/// visitors of a share, may read the page of its supervisor: state, ports, tasks and what
+/// they print, which an editor would show as well. It does nothing else for them. A connection that stays
 /// open, to the editor or the supervisor, is refused to web pages of other origins.
 #[derive(Clone, Debug)]
 pub struct AccessPolicy {
@@ -198,7 +199,7 @@ impl AccessPolicy {
     fn shows_to_everyone<B>(&self, service: WorkspaceService, request: &Request<B>) -> bool {
         service != WorkspaceService::Supervisor
             || self.sharing == Sharing::Everything
-            || (is_reading(request) && below(STATUS_ROUTES, request.uri().path()))
+            || (is_reading(request) && is_of_page(request.uri().path()))
     }
 
     fn checks_origin_of(&self, service: WorkspaceService) -> bool {
@@ -233,7 +234,18 @@ fn below(route: &str, path: &str) -> bool {
     literal && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-const STATUS_ROUTES: &str = "/_supervisor/v1/status";
+/// Whether `path` is the supervisor's page or something that the page reads.
+fn is_of_page(path: &str) -> bool {
+    PAGE.contains(&path) || READ_BY_PAGE.iter().any(|route| below(route, path))
+}
+
+const PAGE: [&str; 2] = ["/_supervisor", "/_supervisor/"];
+const READ_BY_PAGE: [&str; 4] = [
+    "/_supervisor/static",
+    "/_supervisor/v1/events",
+    "/_supervisor/v1/status",
+    "/_supervisor/v1/tasks",
+];
 const FRONTEND: &str = "/_supervisor/frontend";
 const STATUS_OF_START: [&str; 2] = [
     "/_supervisor/v1/status/supervisor",
