@@ -190,7 +190,7 @@ pub use self::links::{
     SecretUrl, ShareStore, ShareStoreError, SigningKey, Use, UsedLinks,
 };
 pub use self::memory::MemoryProvider;
-pub use self::pages::{BuiltInPages, Format, Page, Pages, RefusedTo};
+pub use self::pages::{BuiltInPages, Format, Page, Pages, RefusedTo, WayIn};
 pub use self::peer::Peer;
 #[cfg(feature = "proxy")]
 pub use self::proxy::{ProxyBody, WorkspaceProxy};

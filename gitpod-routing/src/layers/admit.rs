@@ -9,6 +9,7 @@ use tower_service::Service;
 
 use crate::access::AccessPolicy;
 use crate::layers::{Located, StageFuture};
+use crate::pages::RefusedTo;
 use crate::refusal::Refusal;
 use crate::service::WorkspaceService;
 use crate::stage::{Admitted, Routed};
@@ -72,7 +73,10 @@ where
                 let admitted = Admitted::new(located, service, access);
                 StageFuture::inner(self.inner.call(Routed::new(admitted, request)))
             }
-            Err(why) => StageFuture::refused(Refusal::Denied(why)),
+            Err(why) => {
+                let to = RefusedTo::nobody(&located.target);
+                StageFuture::refused_to(Refusal::Denied(why), to)
+            }
         }
     }
 }

@@ -57,17 +57,17 @@ impl<S> Authorize<S> {
         &self,
         located: Located,
         request: &Request<B>,
-    ) -> Result<Permit, (Refusal, Option<RefusedTo>)> {
+    ) -> Result<Permit, (Refusal, RefusedTo)> {
         let service = WorkspaceService::of(&located.target, request.uri().path());
         let access = self
             .policy
             .check(&located, service, request)
-            .map_err(|why| (Refusal::Denied(why), None))?;
+            .map_err(|why| (Refusal::Denied(why), RefusedTo::nobody(&located.target)))?;
         match located.info.state {
             RunState::Running => Ok(Permit::new(located, service, access)),
             state => {
                 let to = RefusedTo::new(located.target.workspace, access);
-                Err((Refusal::NotRunning(state), Some(to)))
+                Err((Refusal::NotRunning(state), to))
             }
         }
     }
@@ -90,8 +90,7 @@ where
         let (located, request) = routed.into_parts();
         match self.permit(located, &request) {
             Ok(permit) => StageFuture::inner(self.inner.call(Routed::new(permit, request))),
-            Err((why, Some(to))) => StageFuture::refused_to(why, to),
-            Err((why, None)) => StageFuture::refused(why),
+            Err((why, to)) => StageFuture::refused_to(why, to),
         }
     }
 }

@@ -18,6 +18,8 @@ struct RefusalPage<'e> {
     reason: &'e str,
     reload_seconds: Option<u8>,
     start_url: Option<&'e str>,
+    open_url: Option<&'e str>,
+    command: Option<&'e str>,
 }
 
 pub(crate) fn page(explanation: &Explanation, refusal: &Refusal) -> Page {
@@ -28,6 +30,8 @@ pub(crate) fn page(explanation: &Explanation, refusal: &Refusal) -> Page {
         reason: refusal.reason(),
         reload_seconds: reload_seconds(refusal),
         start_url: explanation.start_url.as_deref(),
+        open_url: explanation.way_in.as_ref().map(|way| way.url.as_str()),
+        command: explanation.way_in.as_ref().map(|way| way.command.as_str()),
     };
     match page.render() {
         Ok(text) => Page::new(HeaderValue::from_static("text/html; charset=utf-8"), text),
@@ -56,6 +60,7 @@ mod tests {
             title: "<script>alert(1)</script>".into(),
             advice: "\"'&<>".into(),
             start_url: Some("https://example.com/\"><script>alert(2)</script>".into()),
+            way_in: Some(crate::pages::WayIn::new("http://\"><script>", "<script>")),
         };
         let page = page(&explanation, &Refusal::NoSuchWorkspace);
         let html = str::from_utf8(&page.body).unwrap();

@@ -13,7 +13,8 @@ use http::HeaderValue;
 
 pub use self::accept::Format;
 use self::text::Explanation;
-use crate::access::Access;
+use crate::access::{Access, Denied};
+use crate::host::{Endpoint, HostTarget};
 use crate::id::WorkspaceId;
 use crate::info::RunState;
 use crate::refusal::{NotWoken, Refusal};
@@ -38,21 +39,62 @@ pub trait Pages: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// Whom a refusal is told to: somebody who may use the workspace.
+/// Whom a refusal is told to: somebody who may use the workspace, or who asked for one that
+/// there is and may not.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct RefusedTo {
     /// What was asked for.
     pub workspace: WorkspaceId,
-    /// As whom.
+    /// As whom; anonymously, if access was denied.
     pub access: Access,
+    /// At which of its ports, if access was denied there.
+    pub port: Option<u16>,
 }
 
 impl RefusedTo {
     /// Somebody who came to `workspace` as `access`.
     #[must_use]
     pub fn new(workspace: WorkspaceId, access: Access) -> Self {
-        Self { workspace, access }
+        let port = None;
+        Self {
+            workspace,
+            access,
+            port,
+        }
+    }
+
+    /// Somebody who may not use `target`.
+    pub(crate) fn nobody(target: &HostTarget) -> Self {
+        let port = match target.endpoint {
+            Endpoint::Port(number) => Some(number),
+            Endpoint::Ide => None,
+        };
+        Self {
+            port,
+            ..Self::new(target.workspace.clone(), Access::Anonymous)
+        }
+    }
+}
+
+/// How the owner of a workspace gets into it with a browser that is not signed in to it.
+///
+/// Everybody is told of it who knows the workspace's address, so it must not hold a secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct WayIn {
+    /// A page of the installation, which knows who is signed in there.
+    pub url: String,
+    /// What to type in a terminal, of letters that need no escaping.
+    pub command: String,
+}
+
+impl WayIn {
+    /// By the page at `url`, or by typing `command`.
+    #[must_use]
+    pub fn new(url: impl Into<String>, command: impl Into<String>) -> Self {
+        let (url, command) = (url.into(), command.into());
+        Self { url, command }
     }
 }
 
@@ -84,9 +126,11 @@ impl Page {
 #[non_exhaustive]
 pub struct BuiltInPages {
     start: Option<Arc<StartUrl>>,
+    way_in: Option<Arc<FindWayIn>>,
 }
 
 type StartUrl = dyn Fn(&WorkspaceId) -> String + Send + Sync;
+type FindWayIn = dyn Fn(&WorkspaceId, Option<u16>) -> WayIn + Send + Sync;
 
 impl BuiltInPages {
     /// The pages.
@@ -108,6 +152,26 @@ impl BuiltInPages {
         self
     }
 
+    /// Tells who is denied access to a workspace, or to a port of it, which way its owner
+    /// takes.
+    #[must_use]
+    pub fn with_way_in(
+        mut self,
+        way_in: impl Fn(&WorkspaceId, Option<u16>) -> WayIn + Send + Sync + 'static,
+    ) -> Self {
+        self.way_in = Some(Arc::new(way_in));
+        self
+    }
+
+    fn way_in(&self, refusal: &Refusal, to: &RefusedTo) -> Option<WayIn> {
+        let is_denied = matches!(
+            refusal,
+            Refusal::Denied(Denied::NoToken | Denied::WrongToken)
+        );
+        let find = self.way_in.as_ref().filter(|_| is_denied)?;
+        Some(find(&to.workspace, to.port)).filter(|way| is_web(&way.url))
+    }
+
     fn start_url(&self, refusal: &Refusal, to: &RefusedTo) -> Option<String> {
         let is_startable = matches!(
             refusal,
@@ -115,9 +179,12 @@ impl BuiltInPages {
         );
         let url = self.start.as_ref()?;
         let url = (is_startable && to.access == Access::Owner).then(|| url(&to.workspace))?;
-        let is_web = url.starts_with("https://") || url.starts_with("http://");
-        is_web.then_some(url)
+        is_web(&url).then_some(url)
     }
+}
+
+fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
 }
 
 impl fmt::Debug for BuiltInPages {
@@ -128,23 +195,27 @@ impl fmt::Debug for BuiltInPages {
 
 impl Pages for BuiltInPages {
     fn page(&self, refusal: &Refusal, format: Format) -> Page {
-        draw(refusal, format, None)
+        draw(refusal, format, &Explanation::of(refusal))
     }
 
     fn page_for(&self, refusal: &Refusal, format: Format, to: &RefusedTo) -> Page {
-        draw(refusal, format, self.start_url(refusal, to))
+        let explanation = Explanation {
+            start_url: self.start_url(refusal, to),
+            ..Explanation::of(refusal)
+        };
+        let explanation = match self.way_in(refusal, to) {
+            Some(way) => explanation.with_way_in(way),
+            None => explanation,
+        };
+        draw(refusal, format, &explanation)
     }
 }
 
-fn draw(refusal: &Refusal, format: Format, start_url: Option<String>) -> Page {
-    let explanation = Explanation {
-        start_url,
-        ..Explanation::of(refusal)
-    };
+fn draw(refusal: &Refusal, format: Format, explanation: &Explanation) -> Page {
     match format {
         Format::Json => explanation.json(refusal),
         #[cfg(feature = "pages")]
-        Format::Html => html::page(&explanation, refusal),
+        Format::Html => html::page(explanation, refusal),
         _ => explanation.text(),
     }
 }

@@ -124,6 +124,46 @@ fn only_the_owner_of_a_stopped_workspace_is_led_to_where_it_can_be_started() {
 }
 
 #[test]
+fn who_is_denied_access_is_told_which_way_the_owner_takes() {
+    let pages = BuiltInPages::new().with_way_in(|id, port| {
+        let port = port.map_or(String::new(), |port| format!("/{port}"));
+        WayIn::new(
+            format!("https://example.com/{id}{port}"),
+            format!("open {id}"),
+        )
+    });
+    let id: WorkspaceId = "pink-panda-ns35kd21".parse().unwrap();
+    let editor = RefusedTo::nobody(&HostTarget::ide(id.clone()));
+    let port = RefusedTo::nobody(&HostTarget::port(id, 3000));
+    let led = [Denied::NoToken, Denied::WrongToken];
+    for why in [Denied::NoToken, Denied::WrongToken, Denied::ForeignOrigin] {
+        for (to, end) in [(&editor, ""), (&port, "/3000")] {
+            for format in [Format::Html, Format::Json, Format::Text] {
+                let page = pages.page_for(&Refusal::Denied(why), format, to);
+                let text = str::from_utf8(&page.body).unwrap();
+                let is_led = text.contains("open pink-panda-ns35kd21")
+                    && text.contains(&format!("https://example.com/pink-panda-ns35kd21{end}"));
+                assert_eq!(is_led, led.contains(&why), "{why} {format:?}: {text}");
+                if format == Format::Json {
+                    serde_json::from_str::<serde_json::Value>(text).unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn server_that_answers_nonsense_is_not_told_to_be_absent() {
+    let refusal = Refusal::Unreachable(Unanswered::new(WorkspaceService::Port(3000)));
+    for format in [Format::Html, Format::Json, Format::Text] {
+        let page = BuiltInPages::new().page(&refusal, format);
+        let text = str::from_utf8(&page.body).unwrap();
+        assert!(!text.contains("not open"), "{text}");
+        assert!(text.contains("listens on port 3000"), "{text}");
+    }
+}
+
+#[test]
 fn attack_28_start_url_that_is_no_web_address_is_left_out() {
     let pages = BuiltInPages::new().with_start_url(|_| "javascript:alert(1)".into());
     let to = RefusedTo::new("pink-panda-ns35kd21".parse().unwrap(), Access::Owner);

@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use crate::access::Denied;
 use crate::info::RunState;
-use crate::pages::Page;
+use crate::pages::{Page, WayIn};
 use crate::refusal::{Limit, LinkRefused, NotWoken, Refusal, Unanswered};
 use crate::service::WorkspaceService;
 
@@ -18,6 +18,8 @@ pub(crate) struct Explanation {
     pub(crate) advice: Cow<'static, str>,
     /// Where the owner can start the workspace.
     pub(crate) start_url: Option<String>,
+    /// How the owner gets in.
+    pub(crate) way_in: Option<WayIn>,
 }
 
 impl Explanation {
@@ -40,7 +42,8 @@ impl Explanation {
             ),
             Refusal::NotRunning(state) => not_running(*state),
             Refusal::NotWoken(why) => not_woken(*why),
-            Refusal::NotListening(server) | Refusal::Unreachable(server) => unanswered(*server),
+            Refusal::NotListening(server) => unanswered(*server),
+            Refusal::Unreachable(server) => unreachable(*server),
             Refusal::NotListeningYet(server) => unanswered_yet(*server),
             Refusal::StageLost => fixed(
                 "Internal error",
@@ -53,22 +56,44 @@ impl Explanation {
         }
     }
 
+    /// The owner is told of `way`; what a program can do stays said.
+    pub(crate) fn with_way_in(self, way: WayIn) -> Self {
+        Self {
+            title: "This workspace is private".into(),
+            advice: "It is open to its owner, who signs this browser in from the page of all workspaces or by a command in a terminal, for each start of the workspace anew; to whoever has a link that shares it; and to programs that send the owner token of this run in the header x-gitpod-owner-token.".into(),
+            way_in: Some(way),
+            ..self
+        }
+    }
+
     pub(crate) fn text(&self) -> Page {
         let mut body = format!("{}\n\n{}\n", self.title, self.advice);
         if let Some(url) = &self.start_url {
             body.push_str(&format!("\nStart it: {url}\n"));
         }
+        if let Some(way) = &self.way_in {
+            body.push_str(&format!("\nOpen it: {}\n", way.command));
+            body.push_str(&format!("In a browser: {}\n", way.url));
+        }
         Page::new(HeaderValue::from_static("text/plain; charset=utf-8"), body)
     }
 
     /// Titles and advices are our own words without quotes or backslashes, so they need no
-    /// escaping; a test reads each of them back. A URL with one of them is left out.
+    /// escaping; a test reads each of them back. Other text with one of them is left out.
     pub(crate) fn json(&self, refusal: &Refusal) -> Page {
-        let is_plain = |url: &&String| !url.contains(|c: char| c == '"' || c == '\\' || c < ' ');
-        let start = self.start_url.as_ref().filter(is_plain);
-        let start = start.map_or(String::new(), |url| format!(r#","start_url":"{url}""#));
+        let more = [
+            ("start_url", self.start_url.as_ref()),
+            ("open_url", self.way_in.as_ref().map(|way| &way.url)),
+            ("open_command", self.way_in.as_ref().map(|way| &way.command)),
+        ];
+        let is_plain = |text: &&String| !text.contains(|c: char| c == '"' || c == '\\' || c < ' ');
+        let more = more.into_iter().filter_map(|(name, text)| {
+            let text = text.filter(is_plain)?;
+            Some(format!(r#","{name}":"{text}""#))
+        });
+        let more: String = more.collect();
         let body = format!(
-            r#"{{"type":"about:blank","status":{},"reason":"{}","title":"{}","detail":"{}"{start}}}"#,
+            r#"{{"type":"about:blank","status":{},"reason":"{}","title":"{}","detail":"{}"{more}}}"#,
             refusal.status().as_u16(),
             refusal.reason(),
             self.title,
@@ -196,6 +221,7 @@ fn unanswered(server: Unanswered) -> Explanation {
             )
             .into(),
             start_url: None,
+            way_in: None,
         },
         WorkspaceService::Ide => fixed(
             "Editor does not answer",
@@ -208,6 +234,22 @@ fn unanswered(server: Unanswered) -> Explanation {
     }
 }
 
+/// Somebody listens, or may: it is not said that nobody does.
+fn unreachable(server: Unanswered) -> Explanation {
+    let WorkspaceService::Port(port) = server.service else {
+        return unanswered(server);
+    };
+    Explanation {
+        title: format!("Port {port} does not answer as a web server").into(),
+        advice: format!(
+            "Something in the workspace listens on port {port}, but it closed the connection, was silent for too long, or answered with something that is not HTTP. Look at what it prints. A server that speaks HTTPS needs the line `protocol: https` at its port in .gitpod.yml."
+        )
+        .into(),
+        start_url: None,
+        way_in: None,
+    }
+}
+
 fn unanswered_yet(server: Unanswered) -> Explanation {
     let WorkspaceService::Port(port) = server.service else {
         return not_running(RunState::Starting);
@@ -216,6 +258,7 @@ fn unanswered_yet(server: Unanswered) -> Explanation {
         title: format!("Port {port} is not open yet").into(),
         advice: "The workspace has just been started. This page follows as soon as a server in it answers here.".into(),
         start_url: None,
+        way_in: None,
     }
 }
 
@@ -224,5 +267,6 @@ fn fixed(title: &'static str, advice: &'static str) -> Explanation {
         title: title.into(),
         advice: advice.into(),
         start_url: None,
+        way_in: None,
     }
 }
