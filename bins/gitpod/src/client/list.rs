@@ -23,7 +23,13 @@ pub(crate) async fn list(args: ListArgs) -> Result<(), Failure> {
             print::json(&views)
         }
         Format::Text => {
-            table(&workspaces).print("no workspaces; make one with `gitpod start REPO`")
+            let nothing = "no workspaces; make one with `gitpod start REPO`";
+            let whole = table(&workspaces);
+            // Half an address is of no use; `describe` and `open` have it.
+            match whole.fits() {
+                true => whole.print(nothing),
+                false => narrow_table(&workspaces).print(nothing),
+            }
         }
     }
 }
@@ -31,20 +37,36 @@ pub(crate) async fn list(args: ListArgs) -> Result<(), Failure> {
 fn table(workspaces: &[Workspace]) -> Table<4> {
     let mut table = Table::new(["ID", "PHASE", "URL", "REPOSITORY"]);
     for workspace in workspaces {
-        let failed = !workspace.failure.is_empty();
-        let tone = match workspace.phase.as_str() {
-            "running" => Tone::Good,
-            "stopped" if failed => Tone::Bad,
-            "stopped" => Tone::None,
-            _ => Tone::Warn,
-        };
-        let reason = if failed { " (failed)" } else { "" };
         table.row([
             (workspace.id.clone(), Tone::None),
-            (format!("{}{reason}", workspace.phase), tone),
+            phase(workspace),
             (workspace.url.clone(), Tone::None),
             (workspace.repository.clone(), Tone::None),
         ]);
     }
     table
+}
+
+fn narrow_table(workspaces: &[Workspace]) -> Table<3> {
+    let mut table = Table::new(["ID", "PHASE", "REPOSITORY"]);
+    for workspace in workspaces {
+        table.row([
+            (workspace.id.clone(), Tone::None),
+            phase(workspace),
+            (workspace.repository.clone(), Tone::None),
+        ]);
+    }
+    table
+}
+
+fn phase(workspace: &Workspace) -> (String, Tone) {
+    let failed = !workspace.failure.is_empty();
+    let tone = match workspace.phase.as_str() {
+        "running" => Tone::Good,
+        "stopped" if failed => Tone::Bad,
+        "stopped" => Tone::None,
+        _ => Tone::Warn,
+    };
+    let reason = if failed { " (failed)" } else { "" };
+    (format!("{}{reason}", workspace.phase), tone)
 }

@@ -69,6 +69,16 @@ impl<const N: usize> Table<N> {
             .push(cells.map(|(text, tone)| (plain(&text), tone)));
     }
 
+    /// Whether nothing of it has to be cut to fit the terminal.
+    pub(super) fn fits(&self) -> bool {
+        self.fits_in(Style::of_stdout().width)
+    }
+
+    fn fits_in(&self, width: Option<usize>) -> bool {
+        let whole = self.widths(None).iter().sum::<usize>() + GAP * N.saturating_sub(1);
+        width.is_none_or(|width| whole <= width)
+    }
+
     /// Writes it on standard output; `nothing` if there is no row.
     pub(super) fn print(&self, nothing: &str) -> Result<(), Failure> {
         if self.rows.is_empty() {
@@ -171,6 +181,13 @@ mod tests {
     use super::*;
 
     fn drawn(width: Option<usize>, coloured: bool) -> String {
+        let mut out = Vec::new();
+        let style = Style { width, coloured };
+        table().write(&mut out, style).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn table() -> Table<3> {
         let mut table = Table::new(["ID", "PHASE", "URL"]);
         let long = "http://pink-panda-ns35kd21.ws.localhost:8080/".to_owned();
         table.row([
@@ -183,9 +200,15 @@ mod tests {
             ("\x1b]0;title\x07stop\nped".to_owned(), Tone::None),
             (String::new(), Tone::None),
         ]);
-        let mut out = Vec::new();
-        table.write(&mut out, Style { width, coloured }).unwrap();
-        String::from_utf8(out).unwrap()
+        table
+    }
+
+    #[test]
+    fn table_fits_where_nothing_has_to_be_cut() {
+        let longest = drawn(None, false).lines().map(str::len).max();
+        let longest = longest.unwrap();
+        assert!(table().fits_in(None) && table().fits_in(Some(longest)));
+        assert!(!table().fits_in(Some(longest - 1)));
     }
 
     #[test]
