@@ -3,6 +3,7 @@
 mod commands;
 mod config;
 mod content;
+mod doors;
 mod end;
 mod event;
 mod link_key;
@@ -17,16 +18,20 @@ mod ssh;
 mod wake;
 mod wire;
 
+use std::time::Duration;
+
 use support::limits::Limit;
 use support::ops::{Metrics, Operations};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::UnixListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::config::Config;
+use self::doors::Doors;
 use self::end::End;
 use self::event::Addresses;
-use self::replace::{Offer, Predecessor, Secret};
-use self::run::Entrance;
+use self::replace::{Offer, Secret};
+use self::run::{Entrance, Outcome};
 use self::ssh::Ssh;
 use self::wire::System;
 use crate::exit::Failure;
@@ -35,49 +40,88 @@ use crate::state_dir::{HeldStateDir, METRICS, SOCKET};
 use crate::workspaces::{Definition, Workspaces};
 
 /// Runs until SIGINT or SIGTERM, then stops all workspaces; or until another `up` takes over.
-pub(crate) async fn up(config: Config) -> Result<(), Failure> {
+pub(crate) async fn up(mut config: Config) -> Result<(), Failure> {
     support::serve::raise_descriptor_limit();
     // Everything that can be refused is refused before anything is made, or taken.
     Ssh::check(&config.state_dir)?;
+    let metrics = Metrics::start()
+        .map_err(|why| Failure::failed("cannot measure").why(format!("{why:#}")))?;
+    config.limits.show(Limit::ALL);
     let secret = Secret::random()?;
-    let (http, ssh, taken) = enter(&config, &secret).await?;
+    let (doors, before) = Doors::open(&config, &secret).await?;
     let held = HeldStateDir::hold(config.state_dir.clone())?;
-    let ssh = Ssh::open(held.path(), ssh)?;
+    let (system, mut entrance) = open(&config, &metrics, doors, held, secret).await?;
+    let end = End::of_signals(config.drain)?;
+    let (addresses, dir) = (&entrance.addresses, entrance.held.path());
+    event::ready(config.output, addresses, &system.page, dir)?;
+    if let Some(before) = before {
+        before.hear_of_serving().await;
+    }
+    if let Some(first) = config.first.take() {
+        tokio::spawn(make_first(system.workspaces.clone(), first));
+    }
+    let mut system = system;
+    loop {
+        match serve(&config, system, entrance, &end).await? {
+            Outcome::Ended => return Ok(()),
+            // Whoever wanted to take over has not come so far.
+            Outcome::TakenBack(doors, secret) => {
+                let held = hold_again(&config).await?;
+                (system, entrance) = open(&config, &metrics, doors, held, secret).await?;
+            }
+        }
+    }
+}
+
+/// Opens everything, to be entered by `doors`.
+async fn open(
+    config: &Config,
+    metrics: &Metrics,
+    doors: Doors,
+    held: HeldStateDir,
+    secret: Secret,
+) -> Result<(System, Entrance), Failure> {
+    let ssh = Ssh::open(held.path(), doors.ssh)?;
     let addresses = Addresses {
-        http: http
+        http: doors
+            .http
             .local_addr()
             .map_err(|why| Failure::failed("cannot tell the address").because(&why))?,
         ssh: ssh.address(),
     };
-    measure(&config, &held)?;
-    let system = System::open(&config, &held, addresses.http, ssh).await?;
-    let end = End::of_signals(config.drain)?;
-    let (commands, before) = match taken {
-        Some((commands, before)) => (commands, Some(before)),
-        None => (listen_to_commands(&held)?, None),
+    show(metrics, &held)?;
+    let system = System::open(config, &held, addresses.http, ssh).await?;
+    let commands = match doors.commands {
+        Some(commands) => commands,
+        None => held
+            .listen(SOCKET)
+            .and_then(UnixListener::from_std)
+            .map_err(|why| Failure::failed("cannot listen to commands").because(&why))?,
     };
-
     let offer = Offer::open(&held, addresses.http, addresses.ssh)?;
-    let workspaces = system.workspaces.clone();
-    let events = workspaces.watch();
-    event::ready(config.output, &addresses, &system.page, held.path())?;
-    if let Some(before) = before {
-        before.hear_of_serving().await;
-    }
-    let all_told = CancellationToken::new();
-    let printer = event::print_all(config.output, workspaces.clone(), events, all_told.clone());
-    let printer = tokio::spawn(printer);
-    if let Some(first) = config.first {
-        tokio::spawn(make_first(workspaces, first));
-    }
     let entrance = Entrance {
-        http,
-        address: addresses.http,
+        http: doors.http,
+        addresses,
         commands,
         held,
         offer,
         secret,
     };
+    Ok((system, entrance))
+}
+
+/// Serves, and prints what happens meanwhile.
+async fn serve(
+    config: &Config,
+    system: System,
+    entrance: Entrance,
+    end: &End,
+) -> Result<Outcome, Failure> {
+    let events = system.workspaces.watch();
+    let all_told = CancellationToken::new();
+    let workspaces = system.workspaces.clone();
+    let printer = event::print_all(config.output, workspaces, events, all_told.clone());
+    let printer = tokio::spawn(printer);
     let tell = |by| event::replaced(config.output, by);
     let ended = system.run(entrance, end, tell).await;
     all_told.cancel();
@@ -86,29 +130,19 @@ pub(crate) async fn up(config: Config) -> Result<(), Failure> {
     ended
 }
 
-type Entered = (
-    TcpListener,
-    Option<TcpListener>,
-    Option<(UnixListener, Predecessor)>,
-);
-
-/// Takes the addresses: over from the `up` that runs, if it is to be replaced.
-async fn enter(config: &Config, secret: &Secret) -> Result<Entered, Failure> {
-    if config.replace
-        && let Some(taken) = replace::take(config, secret).await?
-    {
-        return Ok((taken.http, taken.ssh, Some((taken.commands, taken.before))));
+/// Holds the state directory once who held it last has gone.
+async fn hold_again(config: &Config) -> Result<HeldStateDir, Failure> {
+    let give_up = Instant::now() + LAST_BREATH;
+    loop {
+        match HeldStateDir::hold(config.state_dir.clone()) {
+            Err(_) if Instant::now() < give_up => tokio::time::sleep(LAST_BREATH / 100).await,
+            held => return held,
+        }
     }
-    let http = listen::bind(config.listen).await?;
-    let ssh = ssh::bind(config.ssh_listen).await?;
-    Ok((http, ssh, None))
 }
 
-fn listen_to_commands(held: &HeldStateDir) -> Result<UnixListener, Failure> {
-    held.listen(SOCKET)
-        .and_then(UnixListener::from_std)
-        .map_err(|why| Failure::failed("cannot listen to commands").because(&why))
-}
+/// How long a process may take to end whose sockets are closed.
+const LAST_BREATH: Duration = Duration::from_secs(5);
 
 /// The workspace that was named on the command line.
 async fn make_first(workspaces: Workspaces, first: config::First) {
@@ -119,16 +153,12 @@ async fn make_first(workspaces: Workspaces, first: config::First) {
     }
 }
 
-/// Begins to measure, and shows it to whoever may use the state directory.
-fn measure(config: &Config, held: &HeldStateDir) -> Result<(), Failure> {
-    let cannot = || Failure::failed("cannot show what is measured");
-    let metrics = Metrics::start().map_err(|why| cannot().why(format!("{why:#}")))?;
-    config.limits.show(Limit::ALL);
+/// Shows what is measured to whoever may use the state directory, until the process ends.
+fn show(metrics: &Metrics, held: &HeldStateDir) -> Result<(), Failure> {
     let socket = held
         .listen(METRICS)
         .and_then(UnixListener::from_std)
-        .map_err(|why| cannot().because(&why))?;
-    // Until the process ends.
-    Operations::metrics(metrics).serve_at(socket.into(), &CancellationToken::new());
+        .map_err(|why| Failure::failed("cannot show what is measured").because(&why))?;
+    Operations::metrics(metrics.clone()).serve_at(socket.into(), &CancellationToken::new());
     Ok(())
 }

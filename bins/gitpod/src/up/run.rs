@@ -1,6 +1,5 @@
 //! Serving, and the two ways in which it ends: everything stops, or somebody else goes on.
 
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 
@@ -14,7 +13,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::commands::Commands;
+use super::doors::Doors;
 use super::end::End;
+use super::event::Addresses;
 use super::page::Front;
 use super::replace::{Followed, Kept, Offer, Passing, Secret, Successor, Target};
 use super::wire::System;
@@ -27,7 +28,7 @@ use crate::workspaces::Workspaces;
 #[derive(Debug)]
 pub(super) struct Entrance {
     pub(super) http: TcpListener,
-    pub(super) address: SocketAddr,
+    pub(super) addresses: Addresses,
     pub(super) commands: UnixListener,
     pub(super) held: HeldStateDir,
     pub(super) offer: Offer,
@@ -41,12 +42,11 @@ impl System {
     pub(super) async fn run(
         self,
         entrance: Entrance,
-        end: End,
+        end: &End,
         handed_over: impl FnOnce(u32),
-    ) -> Result<(), Failure> {
+    ) -> Result<Outcome, Failure> {
         let ssh_listener = self.ssh.listener();
         let kept = Kept::of(&entrance.http, ssh_listener, &entrance.commands)?;
-        let offer = entrance.offer;
         let commands = Commands::serve(entrance.commands, &self);
         // The page has names of its own; all others are those of workspaces.
         let front = Front::new(&self.page, self.proxy);
@@ -55,29 +55,30 @@ impl System {
         let no_logins = CancellationToken::new();
         let ssh = tokio::spawn(self.ssh.serve(self.gateway, no_logins.clone()));
         let (taken, mut successor) = oneshot::channel();
-        let ending = async {
+        let (page, asked, address) = (self.page, end.clone(), entrance.addresses.http);
+        let ending = async move {
             let ending = tokio::select! {
-                () = end.asked() => {
-                    drop((taken, kept, offer));
+                () = asked.asked() => {
+                    drop((taken, kept, entrance.offer));
                     Ending::Stop
                 }
-                successor = offer.taken() => {
+                successor = entrance.offer.taken() => {
                     // What is asked from now on is the other one's business.
-                    let _first = to.set(Target::new(entrance.address, successor.secret.clone()));
+                    let _first = to.set(Target::new(address, successor.secret.clone()));
                     let _waits = taken.send((successor, kept));
                     Ending::HandOver
                 }
             };
-            self.page.close();
+            page.close();
             no_logins.cancel();
             ending
         };
-        let served = async {
-            let listener = entrance.http.into();
-            self.http.serve_until(listener, front, ending).await;
+        let (http, listener) = (self.http, entrance.http.into());
+        let served = tokio::spawn(async move {
+            http.serve_until(listener, front, ending).await;
             // Fails only if it has panicked, which its task has said.
             let _ = ssh.await;
-        };
+        });
         let owned = Owned {
             manager: self.manager,
             store: self.store,
@@ -96,15 +97,48 @@ impl System {
                 () = &mut served => {}
                 () = end.asked_again() => {}
             }
-            return owned.stop(&self.workspaces).await;
+            owned.stop(&self.workspaces).await?;
+            return Ok(Outcome::Ended);
         };
+        let handed = tokio::select! {
+            handed = owned.hand_over(&successor, kept, self.followed) => handed,
+            () = end.asked() => return Ok(Outcome::Ended),
+        };
+        if let Err(kept) = handed {
+            return Outcome::take_back(kept, &successor);
+        }
         handed_over(successor.pid);
-        let handing = owned.hand_over(&successor, kept, self.followed);
         tokio::select! {
-            _ = future::join(handing, &mut served) => {}
+            () = &mut served => {}
             () = end.asked() => {}
         }
-        Ok(())
+        Ok(Outcome::Ended)
+    }
+}
+
+/// How serving has ended.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// With all that there is to do.
+    Ended,
+    /// Somebody wanted to take over and has ended: everything is to be opened again, for these sockets, and for
+    /// who knows this secret. Workspaces and connections that are left go on.
+    TakenBack(Doors, Secret),
+}
+
+impl Outcome {
+    fn take_back(kept: Kept, successor: &Successor) -> Result<Self, Failure> {
+        print::note(&format!(
+            "warning: process {} wanted to take over and has ended; this one goes on",
+            successor.pid
+        ));
+        let doors = kept.reopen();
+        let doors = doors.map_err(|why| {
+            Failure::failed("cannot go on after a failed replacement")
+                .because(&why)
+                .fix("start `gitpod up` again; workspaces are adopted")
+        })?;
+        Ok(Self::TakenBack(doors, successor.secret.clone()))
     }
 }
 
@@ -129,23 +163,27 @@ impl Owned {
     }
 
     /// Lets go of everything, gives `kept` away, and follows what `successor` says from then on. Workspaces go on.
-    async fn hand_over(self, successor: &Successor, kept: Kept, followed: Followed) {
+    /// `kept` comes back if the successor has ended before it served.
+    async fn hand_over(
+        self,
+        successor: &Successor,
+        kept: Kept,
+        followed: Followed,
+    ) -> Result<(), Kept> {
         self.commands.end().await;
         self.manager.close().await;
         account_for_all(self.accounting).await;
         self.store.close().await;
         let socket = self.held.path().join(SOCKET);
         drop(self.held);
-        let given = successor.give(&kept).await;
-        drop(kept);
         tokio::spawn(followed.follow(socket));
-        let serves = async { given.and(successor.serves().await) };
-        if let Err(why) = serves.await {
-            print::note(&format!(
-                "warning: process {} wanted to take over and has ended ({why}); workspaces go on, `gitpod up` \
-                 adopts them",
-                successor.pid
-            ));
+        let given = successor.give(&kept).await;
+        match given.and(successor.serves().await) {
+            Ok(()) => Ok(()),
+            Err(why) => {
+                tracing::debug!(%why, "the successor has ended");
+                Err(kept)
+            }
         }
     }
 }

@@ -255,6 +255,43 @@ fn successor_that_asks_for_other_addresses_is_refused_and_nothing_happens() {
 }
 
 #[test]
+fn attack_54_successor_that_fails_gives_everything_back() {
+    let mut up = Up::new();
+    let port = free_port();
+    let workspace = up.start(repository(&[(".gitpod.yml", &streams(port))]).path());
+    up.request_until(&workspace, port, |answer| answer.status() == 200);
+    let run = up.describe(workspace.id())["instance_id"].clone();
+    let asking = [true, false].map(|keeps| Asking::begin(&up, &workspace, port, keeps));
+    for _ in 0..2 {
+        // What it needs for networks is looked for late, and not found.
+        let failed = gitpod()
+            .env("PATH", "/nowhere")
+            .args(["up", "--replace", "--network", "own", "--ide", "none"])
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--ssh-listen",
+                "127.0.0.1:0",
+                "--state-dir",
+            ])
+            .arg(up.state_dir())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+        assert_eq!(failed.status.code(), Some(1), "{said}");
+        asking.iter().for_each(Asking::wait_for_more);
+        wait_until("it answers commands", || up.run(&["list"]).status.success());
+        assert_eq!(up.describe(workspace.id())["instance_id"], run);
+        assert!(up.log().contains("this one goes on"), "{}", up.log());
+    }
+    let before = up.replaced_by(&mut gitpod(), &[]);
+    asking.iter().for_each(Asking::wait_for_more);
+    asking.into_iter().for_each(Asking::end);
+    before.finished();
+    assert!(up.run(&["stop", "--now", workspace.id()]).status.success());
+}
+
+#[test]
 fn without_anybody_to_replace_it_starts_as_usual() {
     let up = Up::with(&["--replace"]);
     assert_eq!(up.json(&["list", "-o", "json"]), json!([]));

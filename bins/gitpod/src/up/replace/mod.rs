@@ -8,6 +8,8 @@
 //! serves ───────────── serving ──────────▶ keeps its connections, as long as they and its time last
 //! ```
 //!
+//! If the new one ends before it serves, the old one takes everything back.
+//!
 //! Nobody is refused in between: who comes waits in the queue of the listener, which is never closed. Workspaces do not
 //! notice. What is asked on a connection that the old one has kept is [passed on](passing) to the new one; what
 //! lasts is [watched over](follow) by what the new one says.

@@ -10,9 +10,10 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
 
 use super::passing::Secret;
-use super::{Hello, PROTOCOL, Reply, SERVING, SOCKET, fds};
+use super::{Hello, PROTOCOL, Reply, SERVING, SOCKET, fds, take};
 use crate::exit::Failure;
 use crate::state_dir::HeldStateDir;
+use crate::up::doors::Doors;
 
 /// Waits for somebody who wants to take over.
 #[derive(Debug)]
@@ -159,6 +160,13 @@ impl Kept {
             ssh: ssh.map(|ssh| copy(ssh.as_fd())).transpose()?,
             commands: copy(commands.as_fd())?,
         })
+    }
+
+    /// The listeners again, for who keeps them after all.
+    pub(in crate::up) fn reopen(self) -> io::Result<Doors> {
+        let has_ssh = self.ssh.is_some();
+        let fds = std::iter::once(self.http).chain(self.ssh);
+        take::doors(fds.chain([self.commands]).collect(), has_ssh)
     }
 
     fn fds(&self) -> Vec<BorrowedFd<'_>> {

@@ -13,15 +13,7 @@ use super::{Hello, PROTOCOL, Reply, SERVING, SOCKET, fds};
 use crate::cli::SshListen;
 use crate::exit::Failure;
 use crate::up::config::Config;
-
-/// What another `up` has given.
-#[derive(Debug)]
-pub(in crate::up) struct Taken {
-    pub(in crate::up) http: TcpListener,
-    pub(in crate::up) ssh: Option<TcpListener>,
-    pub(in crate::up) commands: UnixListener,
-    pub(in crate::up) before: Predecessor,
-}
+use crate::up::doors::Doors;
 
 /// Who has given it.
 #[derive(Debug)]
@@ -45,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(in crate::up) async fn take(
     config: &Config,
     secret: &Secret,
-) -> Result<Option<Taken>, Failure> {
+) -> Result<Option<(Doors, Predecessor)>, Failure> {
     let cannot = |why: io::Error| {
         Failure::failed("cannot take over from the `gitpod up` that runs")
             .because(&why)
@@ -75,7 +67,10 @@ pub(in crate::up) async fn take(
         Reply::Refused(why) => Err(Failure::failed("the `gitpod up` that runs does not let go")
             .why(why)
             .fix("start this one with the same addresses, or stop the other one first")),
-        Reply::Given { ssh } => Taken::of(given, ssh, stream).map(Some).map_err(cannot),
+        Reply::Given { ssh } => {
+            let doors = doors(given, ssh).map_err(cannot)?;
+            Ok(Some((doors, Predecessor(stream))))
+        }
     }
 }
 
@@ -96,22 +91,17 @@ async fn connect(config: &Config) -> io::Result<Option<UnixStream>> {
     }
 }
 
-impl Taken {
-    fn of(given: Vec<OwnedFd>, ssh: bool, from: UnixStream) -> io::Result<Self> {
-        let mut given = given.into_iter();
-        let mut next = || given.next().ok_or(io::ErrorKind::UnexpectedEof);
-        let tcp = |fd: OwnedFd| TcpListener::from_std(fd.into());
-        let http = tcp(next()?)?;
-        let ssh = match ssh {
+/// The listeners in `given`, in their order.
+pub(super) fn doors(given: Vec<OwnedFd>, ssh: bool) -> io::Result<Doors> {
+    let mut given = given.into_iter();
+    let mut next = || given.next().ok_or(io::ErrorKind::UnexpectedEof);
+    let tcp = |fd: OwnedFd| TcpListener::from_std(fd.into());
+    Ok(Doors {
+        http: tcp(next()?)?,
+        ssh: match ssh {
             true => Some(tcp(next()?)?),
             false => None,
-        };
-        let commands = UnixListener::from_std(next()?.into())?;
-        Ok(Self {
-            http,
-            ssh,
-            commands,
-            before: Predecessor(from),
-        })
-    }
+        },
+        commands: Some(UnixListener::from_std(next()?.into())?),
+    })
 }
