@@ -277,3 +277,64 @@ async fn unknown_is_404_and_not_known_is_503() {
         assert_eq!(refusal.reason(), reason);
     }
 }
+
+#[tokio::test]
+async fn attack_31_no_page_of_another_workspace_uses_the_cookie_of_an_owner() {
+    const PRIVATE: &str = "3000-pink-panda-ns35kd21.ws.example.com";
+    const PUBLIC: &str = "8080-pink-panda-ns35kd21.ws.example.com";
+    const OWN_PAGE: &str = "https://4000-pink-panda-ns35kd21.ws.example.com";
+    const FOREIGN_PAGE: &str = "https://4000-blue-whale-ns35kd21.ws.example.com";
+    let navigate = |dest| [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", dest)];
+    let with = |fields: &[(&'static str, &'static str)]| {
+        [&[("sec-fetch-site", "same-site")], fields].concat()
+    };
+    let cases = [
+        ("GET", PRIVATE, vec![], 200), // no browser, or an old one
+        ("GET", PRIVATE, vec![("sec-fetch-site", "none")], 200),
+        (
+            "POST",
+            PRIVATE,
+            vec![("sec-fetch-site", "same-origin")],
+            200,
+        ),
+        ("GET", PRIVATE, with(&navigate("document")), 200),
+        ("POST", PRIVATE, with(&navigate("document")), 403),
+        ("GET", PRIVATE, with(&navigate("iframe")), 403),
+        ("GET", PRIVATE, with(&[("sec-fetch-mode", "no-cors")]), 403),
+        ("GET", PRIVATE, with(&[("referer", FOREIGN_PAGE)]), 403),
+        ("GET", PRIVATE, with(&[("referer", OWN_PAGE)]), 200),
+        (
+            "GET",
+            PRIVATE,
+            with(&[("referer", "https://example.com/")]),
+            200,
+        ),
+        ("POST", PRIVATE, with(&[("origin", OWN_PAGE)]), 200),
+        ("POST", PRIVATE, with(&[("origin", FOREIGN_PAGE)]), 403),
+        (
+            "POST",
+            PRIVATE,
+            with(&[("origin", FOREIGN_PAGE), ("referer", OWN_PAGE)]),
+            403,
+        ),
+        ("POST", PRIVATE, vec![("origin", FOREIGN_PAGE)], 403),
+        ("POST", PRIVATE, vec![("origin", "null")], 403),
+        ("POST", EDITOR, with(&[("origin", FOREIGN_PAGE)]), 403),
+        ("POST", PUBLIC, with(&[("origin", FOREIGN_PAGE)]), 200), // as without a cookie
+    ];
+    for (method, host, fields, expected) in cases {
+        let mut request = Request::builder()
+            .method(method)
+            .uri("/")
+            .header("host", host);
+        request = request.header("cookie", "_example_com_ws_i-1_owner_=s3cret");
+        for (name, value) in &fields {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(String::new()).unwrap();
+        let policy = policy().with_origin_check_on_ports();
+        let (status, says) = through(info(), policy, request).await;
+        assert_eq!(status, expected, "{method} {host} {fields:?}: {says}");
+        assert_eq!(status == 403, says == "foreign-origin", "{says}");
+    }
+}

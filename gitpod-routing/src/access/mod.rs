@@ -42,8 +42,9 @@ pub enum Denied {
     /// It showed another token. 403.
     #[error("owner token is of another workspace or run")]
     WrongToken,
-    /// A web page of another origin asks for a connection that stays open. 403.
-    #[error("a page of another origin may not connect")]
+    /// A web page of another origin asks for a connection that stays open, or for something
+    /// with the cookies of who looks at it. 403.
+    #[error("a page of another origin may not ask for this")]
     ForeignOrigin,
     /// It comes from a visitor of a share, and whether that stands is not known now. 503.
     #[error("shares cannot be checked")]

@@ -2,7 +2,8 @@
 
 use http::{Method, Request};
 
-use crate::access::{Access, CookieNames, Denied, Presented, Source, decide, origin};
+use crate::access::origin::OwnPages;
+use crate::access::{Access, CookieNames, Denied, Presented, Source, decide, is_public};
 use crate::host::{HostPattern, Scheme};
 use crate::layers::Located;
 use crate::service::{self, WorkspaceService};
@@ -13,7 +14,8 @@ use crate::service::{self, WorkspaceService};
 /// reachable but its public ports. Whoever a workspace admits as a whole, be it everyone or
 /// visitors of a share, may read the page of its supervisor: state, ports, tasks and what
 /// they print, which an editor would show as well. It does nothing else for them. A connection that stays
-/// open, to the editor or the supervisor, is refused to web pages of other origins.
+/// open, to the editor or the supervisor, is refused to web pages of other origins, and so is
+/// what they ask for with the cookies of who looks at them; that people follow links is well.
 #[derive(Clone, Debug)]
 pub struct AccessPolicy {
     pattern: HostPattern,
@@ -108,7 +110,7 @@ impl AccessPolicy {
         self
     }
 
-    /// Checks `Origin` on upgrades to ports as well.
+    /// Refuses pages of other origins on ports as well.
     #[must_use]
     pub fn with_origin_check_on_ports(mut self) -> Self {
         self.origins = Origins::OfPortsToo;
@@ -155,14 +157,24 @@ impl AccessPolicy {
             _ if located.is_returning_owner => Access::Owner,
             decided => self.of_visitor(located, service, request, decided)?,
         };
-        if service::is_upgrade(request)
-            && presented.source() != Source::Header
-            && self.checks_origin_of(service)
-            && !self.is_friendly(located, request)
-        {
-            return Err(Denied::ForeignOrigin);
+        if presented.source() == Source::Header || !self.checks_origin_of(service) {
+            return Ok(access);
         }
-        Ok(access)
+        let pages = self.own_pages(located);
+        if service::is_upgrade(request) {
+            return match pages.may_connect(request.headers()) {
+                true => Ok(access),
+                false => Err(Denied::ForeignOrigin),
+            };
+        }
+        if access == Access::Anonymous || pages.may_use_cookies(request) {
+            return Ok(access);
+        }
+        // As if it had sent none.
+        match is_public(info, located.target.endpoint) && self.shows_to_everyone(service, request) {
+            true => Ok(Access::Anonymous),
+            false => Err(Denied::ForeignOrigin),
+        }
     }
 
     /// What is open to everyone stays so for visitors of a share, whatever becomes of it.
@@ -210,15 +222,13 @@ impl AccessPolicy {
         }
     }
 
-    fn is_friendly<B>(&self, located: &Located, request: &Request<B>) -> bool {
-        let workspace = &located.target.workspace;
-        origin::is_friendly(
-            request.headers(),
-            &self.pattern,
-            &self.installation,
-            workspace,
-            self.public,
-        )
+    fn own_pages<'p>(&'p self, located: &'p Located) -> OwnPages<'p> {
+        OwnPages {
+            pattern: &self.pattern,
+            installation: &self.installation,
+            workspace: &located.target.workspace,
+            public: self.public,
+        }
     }
 }
 
