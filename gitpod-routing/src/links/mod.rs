@@ -111,7 +111,7 @@ impl Links {
         let claims = Claims {
             purpose: Purpose::Open,
             expires_at: now + OPEN_LIFETIME,
-            number: u128::from_be_bytes(random_bytes()?),
+            number: number_at(now)?,
             target: target.clone(),
             path: path.clone(),
         };
@@ -213,6 +213,9 @@ impl Links {
         now: SystemTime,
     ) -> Result<LocalPath, LinkError> {
         let claims = self.verified(token, Purpose::Open, target, now)?;
+        if made_at(claims.number) < self.0.used.complete_since() {
+            return Err(LinkError::Expired); // nobody knows whether it was used
+        }
         match self.0.used.use_up(claims.number, claims.expires_at).await? {
             Use::First => Ok(claims.path),
             Use::Again => Err(LinkError::Used),
@@ -286,6 +289,19 @@ impl Links {
         change(&mut shared);
         Self(Arc::new(shared))
     }
+}
+
+/// The number of a link that is made at `now`: nanoseconds, then random bits.
+fn number_at(now: SystemTime) -> Result<u128, LinkError> {
+    let random = u128::from(u64::from_be_bytes(random_bytes()?));
+    let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH);
+    Ok(since_epoch.map_or(0, |since| since.as_nanos()) << 64 | random)
+}
+
+/// When the link of `number` was made.
+fn made_at(number: u128) -> SystemTime {
+    let since_epoch = Duration::from_nanos(u64::try_from(number >> 64).unwrap_or(u64::MAX));
+    SystemTime::UNIX_EPOCH + since_epoch
 }
 
 impl Claims {

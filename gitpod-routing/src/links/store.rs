@@ -151,12 +151,19 @@ impl ShareStore for MemoryShares {
 /// - Of all calls with one `number`, in whatever process, exactly one is told
 ///   [`Use::First`]. Until `expires_at` all others are told [`Use::Again`].
 /// - `Err(_)`: not known. The link is refused with 503, and may be used up.
+/// - Whoever forgets says so with [`complete_since`](Self::complete_since): links from before
+///   are refused as expired, since they may have been used.
 ///
 /// # Source
 ///
 /// Chosen by us.
 #[async_trait]
 pub trait UsedLinks: fmt::Debug + Send + Sync + 'static {
+    /// Every use of links that were made since then is remembered. With the default, of all.
+    fn complete_since(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+    }
+
     /// Uses the link called `number`, which nobody can use after `expires_at`.
     ///
     /// # Errors
@@ -175,22 +182,38 @@ pub enum Use {
     Again,
 }
 
-/// A [`UsedLinks`] in memory. Clones share everything.
-#[derive(Clone, Debug, Default)]
-pub struct MemoryUsedLinks(Arc<Mutex<HashMap<u128, SystemTime>>>);
+/// A [`UsedLinks`] in memory, for links that are made from now on. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct MemoryUsedLinks {
+    used: Arc<Mutex<HashMap<u128, SystemTime>>>,
+    since: SystemTime,
+}
+
+impl Default for MemoryUsedLinks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl MemoryUsedLinks {
     /// With no link used.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            used: Arc::default(),
+            since: SystemTime::now(),
+        }
     }
 }
 
 #[async_trait]
 impl UsedLinks for MemoryUsedLinks {
+    fn complete_since(&self) -> SystemTime {
+        self.since
+    }
+
     async fn use_up(&self, number: u128, expires_at: SystemTime) -> Result<Use, ShareStoreError> {
-        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let now = SystemTime::now();
         // One that has expired is refused before it comes here.
         used.retain(|_, until| now < *until);

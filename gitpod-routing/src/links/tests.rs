@@ -40,6 +40,22 @@ async fn attack_27_open_link_works_once_within_a_minute_and_on_its_own_host() {
 }
 
 #[tokio::test]
+async fn attack_27_open_link_does_not_outlive_the_memory_of_its_use() {
+    let target = HostTarget::ide(id());
+    let before = links();
+    let url = before.open(&target, &LocalPath::root(), now()).unwrap();
+    let first = before.use_open(&token(&url), &target, now()).await;
+    assert!(first.is_ok(), "{first:?}");
+
+    let restarted = links(); // with the same key
+    let again = restarted.use_open(&token(&url), &target, now()).await;
+    assert!(matches!(again, Err(LinkError::Expired)), "{again:?}");
+    let url = restarted.open(&target, &LocalPath::root(), now()).unwrap();
+    let first = restarted.use_open(&token(&url), &target, now()).await;
+    assert!(first.is_ok(), "{first:?}");
+}
+
+#[tokio::test]
 async fn links_outlive_one_rotation_of_the_key_and_not_two() {
     let links = links();
     let target = HostTarget::ide(id());
