@@ -12,7 +12,8 @@ use crate::exit::{Failure, Kind};
 ///
 /// A path is looked at here, where relative paths mean what their writer meant.
 pub(crate) fn location(text: &str, branch: Option<&str>) -> Result<String, Failure> {
-    let location = match is_url(text) || text.starts_with('-') || text.contains(char::is_control) {
+    let is_no_path = text.is_empty() || text.starts_with('-') || text.contains(char::is_control);
+    let location = match is_no_path || is_url(text) {
         true => text.to_owned(),
         false => path(text)?,
     };
@@ -93,6 +94,7 @@ mod tests {
     #[test]
     fn what_git_would_take_for_something_else_is_a_usage_error() {
         for (text, branch) in [
+            ("", None),
             ("file:///\0x", None),
             ("--upload-pack=touch /tmp/x", None),
             ("--upload-pack=touch://x", None),

@@ -12,8 +12,15 @@ use crate::print;
 
 /// Prints a script that completes commands.
 pub(crate) fn completion(args: &CompletionArgs) -> Result<(), Failure> {
+    let whole = Cli::command();
+    let shown = whole.get_subcommands().filter(|it| !it.is_hide_set());
+    // The generators would offer what is hidden as well.
+    let mut command = clap::Command::new("gitpod")
+        .version(env!("CARGO_PKG_VERSION"))
+        .propagate_version(true)
+        .subcommands(shown.cloned());
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "gitpod", &mut script);
+    clap_complete::generate(args.shell, &mut command, "gitpod", &mut script);
     print::to_stdout(|out| out.write_all(&script))
 }
 

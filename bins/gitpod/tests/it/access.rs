@@ -413,6 +413,10 @@ fn completion_manual_and_version_are_made_without_up() {
     ] {
         let output = gitpod().args(["completion", shell]).output().unwrap();
         assert!(text(&output).contains(part), "{shell}");
+        assert!(
+            !text(&output).contains("supervisor"),
+            "{shell}: it is hidden"
+        );
     }
     let dir = tempfile::tempdir().unwrap();
     let output = gitpod()
