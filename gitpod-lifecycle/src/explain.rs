@@ -67,7 +67,7 @@ fn alive_because(spec: &Spec, status: &Status, now: Timestamp) -> Option<String>
         Phase::Stopping if disposal_is_finished(spec, status) => {
             "its processes are ending".to_owned()
         }
-        Phase::Stopping => "its content is being put away".to_owned(),
+        Phase::Stopping => "its processes end, then its content is put away".to_owned(),
         Phase::Unknown => "its runner does not say how it is".to_owned(),
         Phase::Stopped => return None,
     })

@@ -18,8 +18,8 @@ use crate::log::{Follow, Log};
 use crate::utf8::Utf8;
 use crate::workspace::{FileState, RunState, Workspace};
 
-/// Below the idle limits of usual proxies.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// A reader that hears nothing for two of these takes the connection for dead.
+const ALIVE: Duration = Duration::from_secs(5);
 
 /// What a reader of the events asks for.
 #[derive(Debug, Deserialize)]
@@ -32,7 +32,8 @@ type Events = BoxStream<'static, Result<Event, Infallible>>;
 
 /// Server-sent events `tasks`, `ports`, `ide` and `state`: each once at the beginning and then at every change, with the whole of
 /// what it is about, so that a reader that missed some is right again after the next. With `?output=BYTES` also `output`, a
-/// piece of a task's output, all in one connection, as browsers open only six to a server.
+/// piece of a task's output, all in one connection, as browsers open only six to a server. Between them `alive` says that there is
+/// nothing to say.
 pub(crate) async fn events(
     State(workspace): State<Arc<Workspace>>,
     Query(wanted): Query<Wanted>,
@@ -63,10 +64,13 @@ pub(crate) async fn events(
         (header::CACHE_CONTROL, "no-store"),
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    (
-        headers,
-        Sse::new(select_all(streams)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)),
-    )
+    (headers, Sse::new(select_all(streams)).keep_alive(alive()))
+}
+
+/// An event, and no comment: scripts are not told of those.
+fn alive() -> KeepAlive {
+    let event = Event::default().event("alive").data("{}");
+    KeepAlive::new().interval(ALIVE).event(event)
 }
 
 fn output(id: String, log: &Arc<Log>, tail: u64) -> Events {

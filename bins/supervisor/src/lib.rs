@@ -26,7 +26,7 @@
 //! |---|---|
 //! | `workspace_id`, `instance_id` | who it is |
 //! | `content_dir` | the repository; tasks and editor start there, `.gitpod.yml` is read from there |
-//! | `logs_dir` | of this run: `<n>-<name>.log`, `.log.1` once it is full, `ide.log`, the scripts of the tasks |
+//! | `logs_dir` | of this run: `<n>-<name>.log`, `.log.1` once it is full, `ide.log`, the scripts of the tasks, `tasks.json` with their names |
 //! | `socket` | where to listen, mode 0600; a path longer than the 107 bytes of unix(7) is bound, and must be dialled, as `/proc/self/fd/<directory>/<name>` |
 //! | `state_dir` | what outlives a run: which `init` is done. Default: `state` beside `logs_dir` |
 //! | `repository_url`, `workspace_url` | shown, and given to tasks; user names and passwords are cut out |

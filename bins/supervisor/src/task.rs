@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub(crate) struct TaskRun {
     pub(crate) id: String,
     /// Its name without the number, unique: what `init` has been done is remembered under.
     pub(crate) slug: String,
+    /// What people call it, unique.
+    pub(crate) name: String,
     pub(crate) spec: Task,
     pub(crate) log: Arc<Log>,
 }
@@ -63,11 +66,16 @@ impl TaskRun {
             if runs.iter().any(|run| run.slug == slug) {
                 slug = format!("{slug}-{number}");
             }
+            let mut name = spec.name.clone().unwrap_or_else(|| slug.clone());
+            if runs.iter().any(|run| run.name == name) {
+                name = format!("{name} ({number})");
+            }
             let id = format!("{number}-{slug}");
             let log = Log::new(logs_dir.join(format!("{id}.log")), LIMIT_BYTES);
             runs.push(Self {
                 id,
                 slug,
+                name,
                 spec: spec.clone(),
                 log,
             });
@@ -78,7 +86,7 @@ impl TaskRun {
     pub(crate) fn pending(&self) -> TaskStatus {
         TaskStatus {
             id: self.id.clone(),
-            name: self.spec.name.clone().unwrap_or_else(|| self.slug.clone()),
+            name: self.name.clone(),
             state: TaskState::Pending,
             exit_code: None,
             signal: None,
@@ -144,6 +152,16 @@ impl TaskRun {
         }
         spawn(workspace, &mut command, Output::Terminal, &self.log)
     }
+}
+
+/// Writes down beside the logs of `tasks` what these are called, for who reads the logs once nobody can be asked any more.
+pub(crate) fn note_names(tasks: &[TaskRun], logs_dir: &std::path::Path) -> std::io::Result<()> {
+    let names: BTreeMap<&str, &str> = tasks
+        .iter()
+        .map(|task| (task.id.as_str(), task.name.as_str()))
+        .collect();
+    let text = serde_json::to_string(&names)?;
+    std::fs::write(logs_dir.join("tasks.json"), text)
 }
 
 /// Starts a process in the content directory, in a process group of its own, with the workspace's variables below its own and
@@ -215,5 +233,14 @@ mod tests {
             ids,
             ["1-web-ui", "2-web-ui-2", "3-task-3", "4-etc", "5-task-5"]
         );
+    }
+
+    #[test]
+    fn names_are_those_of_the_file_and_unique() {
+        let text = "tasks: [{name: Web Server}, {name: Web Server}, {}]";
+        let file = gitpod_lifecycle::gitpod_yml::parse(text).unwrap();
+        let tasks = TaskRun::all(&file.tasks, Path::new("/l"));
+        let names: Vec<_> = tasks.iter().map(|task| task.name.as_str()).collect();
+        assert_eq!(names, ["Web Server", "Web Server (2)", "task-3"]);
     }
 }

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::ide::{IdeRun, IdeState};
 use crate::log::Log;
 use crate::ports::{self, PortStatus};
-use crate::task::{TaskRun, TaskStatus};
+use crate::task::{self, TaskRun, TaskStatus};
 
 /// Everything the supervisor knows, shared by all that it does.
 #[derive(Debug)]
@@ -109,6 +109,9 @@ impl Workspace {
             file.read().map_or(&[], |file| &file.tasks),
             &config.logs_dir,
         );
+        if let Err(error) = task::note_names(&tasks, &config.logs_dir) {
+            tracing::warn!(%error, "names of tasks are not written down");
+        }
         let task_status = watch::Sender::new(tasks.iter().map(TaskRun::pending).collect());
         let ports = watch::Sender::new(ports::merge(&config, file.read(), &[]));
         let ide = IdeRun::of(&config);
@@ -144,7 +147,7 @@ impl Workspace {
         let task = self
             .tasks
             .iter()
-            .find(|task| task.id == id || task.slug == id || task.spec.name.as_deref() == Some(id));
+            .find(|task| task.id == id || task.slug == id || task.name == id);
         task.map(|task| &task.log).or_else(|| {
             self.ide
                 .as_ref()

@@ -32,6 +32,7 @@ const STATES = { running: 'Running', stopping: 'Stopping', lost: 'Connection los
 
 function showState(state) {
   const at = $('state');
+  if (state !== 'away') $('away-title').textContent = '';
   if (at.dataset.state === state) return;
   at.dataset.state = state;
   at.textContent = STATES[state] ?? state;
@@ -39,7 +40,10 @@ function showState(state) {
 
 // --- ports -----------------------------------------------------------------
 
-function showPorts(ports) {
+let ports = [];
+
+function showPorts(list) {
+  ports = list;
   $('no-ports').hidden = ports.length > 0;
   $('ports').replaceChildren(...ports.map(port => {
     const card = element('li', 'card');
@@ -166,13 +170,71 @@ function showEditor(editor) {
 
 // --- events ----------------------------------------------------------------
 
-const events = new EventSource(`/_supervisor/v1/events?output=${TAIL}`);
-const on = (name, show) => events.addEventListener(name, event => show(JSON.parse(event.data)));
-on('state', data => showState(data.state));
-on('ports', data => showPorts(data.ports));
-on('tasks', data => showTasks(data.tasks));
-on('ide', showEditor);
-on('output', showOutput);
-// After a break everything is sent again.
-events.addEventListener('open', () => texts.clear());
-events.addEventListener('error', () => showState('lost'));
+const SILENCE = 12_000;      // ms; `alive` comes every five seconds
+const AGAIN = 2_000;
+let events = null;
+let heard = 0;
+
+function listen() {
+  events = new EventSource(`/_supervisor/v1/events?output=${TAIL}`);
+  heard = Date.now();
+  const on = (name, show) => events.addEventListener(name, event => { hear(); show(JSON.parse(event.data)); });
+  on('state', data => showState(data.state));
+  on('ports', data => showPorts(data.ports));
+  on('tasks', data => showTasks(data.tasks));
+  on('ide', showEditor);
+  on('output', showOutput);
+  on('alive', () => {});
+  // After a break everything is sent again.
+  events.addEventListener('open', () => { hear(); texts.clear(); });
+  events.addEventListener('error', lost);
+}
+
+function hear() {
+  heard = Date.now();
+  showAway(null);
+}
+
+function lost() {
+  events.close();
+  events = null;
+  showState('lost');
+  showAway({});
+  setTimeout(askWhy, AGAIN / 2);
+}
+
+setInterval(() => { if (events && Date.now() - heard > SILENCE) lost(); }, 1000);
+
+// Questions after the state are no use of the workspace and start nothing, so this may go on for as long as the page is open.
+async function askWhy() {
+  const headers = { Accept: 'application/problem+json' };
+  try {
+    const answer = await fetch('/_supervisor/v1/status/supervisor', { headers, cache: 'no-store', signal: AbortSignal.timeout(5000) });
+    if (answer.ok) return listen();
+    const why = await answer.json();
+    if (why.title) showAway(why);
+  } catch { showState('lost'); }
+  setTimeout(askWhy, AGAIN);
+}
+
+// What was seen last may not be so any more. `why` is a refusal of the proxy.
+function showAway(why) {
+  document.body.toggleAttribute('data-away', why !== null);
+  $('away').hidden = !why?.title;
+  if (!why?.title || $('away-title').textContent === why.title) return;
+  showState('away');
+  $('state').textContent = why.title;
+  $('away-title').textContent = why.title;
+  $('away-detail').textContent = why.detail;
+  const links = [[why.start_url, 'Start the workspace'], [why.open_url, 'Open it as its owner'], [location.pathname, 'Load this page again']];
+  $('away-links').replaceChildren(...links.flatMap(([to, text], at) => {
+    const url = to && safeUrl(new URL(to, location.href).href);
+    if (!url) return [];
+    const link = element('a', at < 2 ? 'button' : '', text);
+    link.href = url; link.rel = 'noreferrer';
+    return [link];
+  }));
+  if (why.reason === 'not-running') showPorts(ports.map(port => ({ ...port, served: false })));
+}
+
+listen();
