@@ -16,6 +16,7 @@ mod usage;
 mod workspaces;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use support::log::{self, Format};
 
@@ -72,29 +73,37 @@ fn run(command: Command) -> Result<(), Failure> {
         .max_blocking_threads(16)
         .build()
         .map_err(|why| Failure::failed("cannot start").because(&why))?;
-    runtime.block_on(async {
-        match command {
-            Command::Up(args) => up::up(args.try_into()?).await,
-            Command::Start(args) => client::start(args).await,
-            Command::List(args) => client::list(args).await,
-            Command::Describe(args) => client::describe(args).await,
-            Command::Logs(args) => client::logs(args).await,
-            Command::Ssh(args) => client::ssh(args).await,
-            Command::SshKey(args) => client::ssh_key(args).await,
-            Command::SshConfig(args) => client::ssh_config(args).await,
-            Command::Open(args) => client::open(args).await,
-            Command::Ports(args) => client::ports(args).await,
-            Command::Share(args) => client::share(args).await,
-            Command::Unshare(args) => client::unshare(args).await,
-            Command::Timeout(args) => client::timeout(args).await,
-            Command::Wake(args) => client::wake(args).await,
-            Command::Doctor(args) => client::doctor(args).await,
-            Command::Completion(args) => client::completion(&args),
-            Command::Man(args) => client::man(&args),
-            Command::Version(args) => client::version(args).await,
-            Command::Stop(args) => client::stop(args).await,
-            Command::Delete(args) => client::delete(args).await,
-            Command::Supervisor { .. } => Ok(()), // never gets here; see `main`
-        }
-    })
+    let done = runtime.block_on(carry_out(command));
+    // What hangs in a file system must not keep the process.
+    runtime.shutdown_timeout(LAST_WRITES);
+    done
+}
+
+/// Files that are being written are whole by then, or their disk does not work.
+const LAST_WRITES: Duration = Duration::from_secs(5);
+
+async fn carry_out(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Up(args) => up::up(args.try_into()?).await,
+        Command::Start(args) => client::start(args).await,
+        Command::List(args) => client::list(args).await,
+        Command::Describe(args) => client::describe(args).await,
+        Command::Logs(args) => client::logs(args).await,
+        Command::Ssh(args) => client::ssh(args).await,
+        Command::SshKey(args) => client::ssh_key(args).await,
+        Command::SshConfig(args) => client::ssh_config(args).await,
+        Command::Open(args) => client::open(args).await,
+        Command::Ports(args) => client::ports(args).await,
+        Command::Share(args) => client::share(args).await,
+        Command::Unshare(args) => client::unshare(args).await,
+        Command::Timeout(args) => client::timeout(args).await,
+        Command::Wake(args) => client::wake(args).await,
+        Command::Doctor(args) => client::doctor(args).await,
+        Command::Completion(args) => client::completion(&args),
+        Command::Man(args) => client::man(&args),
+        Command::Version(args) => client::version(args).await,
+        Command::Stop(args) => client::stop(args).await,
+        Command::Delete(args) => client::delete(args).await,
+        Command::Supervisor { .. } => Ok(()), // never gets here; see `main`
+    }
 }

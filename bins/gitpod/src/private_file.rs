@@ -22,13 +22,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Failure> {
             .because(&why)
             .fix("make it a readable file of your own, or remove it")
     };
-    // What a link leads to is not ours, and nobody may be at the other end of a pipe.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path);
-    let file = match file {
+    let file = match open_at_once(path) {
         Ok(file) => file,
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(why) => return Err(cannot(why)),
@@ -40,6 +34,37 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Failure> {
         .read_to_string(&mut text)
         .map_err(cannot)?;
     Ok(Some(text))
+}
+
+/// Opens a file for reading where programs of a workspace may have put anything: a pipe
+/// that nobody writes to, a device without an end, a link to what is not theirs.
+///
+/// Only an ordinary file of this user is opened, and nothing is waited for. How much is
+/// in it is for the caller to limit.
+pub(crate) fn open_own(path: &Path) -> io::Result<File> {
+    let file = open_ordinary(path)?;
+    match file.metadata()?.uid() == rustix::process::geteuid().as_raw() {
+        true => Ok(file),
+        false => Err(io::Error::other("it belongs to another user")),
+    }
+}
+
+/// [`open_own`], whoever the file belongs to.
+pub(crate) fn open_ordinary(path: &Path) -> io::Result<File> {
+    let file = open_at_once(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
+}
+
+/// What a link leads to is not ours, and nobody may be at the other end of a pipe.
+fn open_at_once(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
 }
 
 fn refuse_unless_private(path: &Path, about: &fs::Metadata) -> Result<(), Failure> {
@@ -103,6 +128,13 @@ pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, PermissionsExt::from_mode(0o700))
 }
 
+/// Makes a named pipe that nobody writes to.
+#[cfg(test)]
+pub(crate) fn make_pipe(path: &Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,5 +158,24 @@ mod tests {
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert!(read(&link).unwrap_err().to_string().contains("fix:"));
         assert!(read(dir.path()).unwrap_err().to_string().contains("fix:"));
+    }
+
+    #[test]
+    fn what_is_no_ordinary_file_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("file"), "text").unwrap();
+        let text = io::read_to_string(open_own(&at("file")).unwrap()).unwrap();
+        assert_eq!(text, "text");
+        make_pipe(&at("pipe"));
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", at("device")).unwrap();
+        std::os::unix::fs::symlink("file", at("link")).unwrap();
+        for name in ["pipe", "socket", "device", "link", "."] {
+            assert!(open_own(&at(name)).is_err(), "{name}");
+        }
+        for name in ["pipe", "device", "link"] {
+            assert!(read(&at(name)).is_err(), "{name}");
+        }
     }
 }
