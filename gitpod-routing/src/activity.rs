@@ -1,10 +1,11 @@
 //! Who hears that a workspace is used.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderValue, Request};
+use memchr::memmem::Finder;
 use papaya::HashMap;
 
 use crate::id::{InstanceId, WorkspaceId};
@@ -30,19 +31,26 @@ pub(crate) fn is_use<B>(service: WorkspaceService, request: &Request<B>) -> bool
     let headers = request.headers();
     let asks_how_it_is =
         service == WorkspaceService::Supervisor && request.uri().path().starts_with(STATUS);
-    !asks_how_it_is
-        && !service::is_ahead_of_time(headers)
-        && !service::is_self_reload(headers)
-        && !is_health_check(headers)
+    !asks_how_it_is && !service::comes_by_itself(headers) && !is_health_check(headers)
 }
 
 /// Whether a program says that it only looks whether a server is well. Those that do not say
 /// are not noticed.
 pub(crate) fn is_health_check(headers: &HeaderMap) -> bool {
     let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
-    let agent = agent.unwrap_or_default().to_ascii_lowercase();
-    let says = |word: &&str| memchr::memmem::find(&agent, word.as_bytes()).is_some();
-    CHECKERS.iter().any(says)
+    let agent = agent.unwrap_or_default();
+    // To look for all words costs more than all else that is decided of a request.
+    if agent.is_empty() || is_of_a_browser(agent) {
+        return false;
+    }
+    let agent = agent.to_ascii_lowercase();
+    FINDERS.iter().any(|word| word.find(&agent).is_some())
+}
+
+/// Whether it begins as what browsers call themselves, with the system that they run on.
+fn is_of_a_browser(agent: &[u8]) -> bool {
+    let system = agent.strip_prefix(b"Mozilla/5.0 (");
+    system.is_some_and(|system| !system.starts_with(b"compatible"))
 }
 
 /// Below this the supervisor tells how it and the workspace are.
@@ -58,6 +66,9 @@ const CHECKERS: [&str; 7] = [
     "uptime",
     "pingdom",
 ];
+
+static FINDERS: LazyLock<Vec<Finder<'static>>> =
+    LazyLock::new(|| CHECKERS.iter().map(|word| Finder::new(*word)).collect());
 
 /// An [`ActivitySink`] that listens to nobody: workspaces are stopped by other means.
 #[derive(Clone, Copy, Debug, Default)]

@@ -63,6 +63,20 @@ pub(crate) fn is_upgrade<B>(request: &Request<B>) -> bool {
         && connection_lists(request.headers(), "upgrade")
 }
 
+/// Whether nobody has asked for this just now. For each request, so that fields are looked up
+/// only if they are there.
+pub(crate) fn comes_by_itself(headers: &HeaderMap) -> bool {
+    let (mut says_purpose, mut says_mode) = (false, false);
+    for name in headers.keys() {
+        match name.as_str() {
+            "sec-purpose" | "purpose" | "x-purpose" | "x-moz" => says_purpose = true,
+            "sec-fetch-mode" => says_mode = true,
+            _ => {}
+        }
+    }
+    says_purpose && is_ahead_of_time(headers) || says_mode && is_self_reload(headers)
+}
+
 /// Whether a browser asks before anybody has: to have it at hand, and perhaps for nothing.
 pub(crate) fn is_ahead_of_time(headers: &HeaderMap) -> bool {
     let mut values = AHEAD_OF_TIME.iter().flat_map(|name| headers.get_all(name));

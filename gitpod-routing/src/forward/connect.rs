@@ -304,3 +304,25 @@ const UNANSWERED: Duration = Duration::from_secs(60);
 
 /// Chosen by the deployment of the reference.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn other_side_is_asked_whether_it_is_there() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let id = "pink-panda-ns35kd21".parse().unwrap();
+        let token = crate::secret::OwnerToken::new("t");
+        let info = WorkspaceInfo::new(id, "i-1".parse().unwrap(), token);
+        let info = info.running_at([127, 0, 0, 1].into());
+        let target = DialTarget::new(Arc::new(info), WorkspaceService::Port(port));
+        let connector = DirectConnector::new().with_loopback_allowed();
+        let connection: Box<dyn Any> = connector.connect(&target).await.unwrap();
+        let stream = connection.downcast::<TcpStream>().unwrap();
+        assert!(sockopt::socket_keepalive(&*stream).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&*stream).unwrap(), ASK_AFTER);
+        assert_eq!(sockopt::tcp_user_timeout(&*stream).unwrap(), 60_000);
+    }
+}

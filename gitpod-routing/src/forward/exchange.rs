@@ -55,12 +55,10 @@ where
         .as_ref()
         .map(|_| shared.place_for(permit, &mut parts))
         .transpose()?;
-    shared
+    let host = shared
         .headers
         .prepare(&mut parts, permit, asked.clone())
         .map_err(Refusal::BadRequest)?;
-
-    let host = OwnHost::of(&parts.headers);
     let target = DialTarget::of(permit);
     let body = RequestBody::new(body).watched(|| Watch::of(shared, permit, Counts::AsUse));
     let (body, is_idle) = body.with_patience(shared.limits.body_idle);

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use arrayvec::ArrayVec;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    REFERER, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, X_FRAME_OPTIONS,
+    CONNECTION, CONTENT_LENGTH, COOKIE, HOST, REFERER, SET_COOKIE, TE, TRAILER, UPGRADE,
+    X_FRAME_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version};
@@ -47,8 +47,8 @@ pub(crate) enum ForwardedStyle {
 }
 
 impl HeaderPolicy {
-    /// Rewrites a request that `permit` lets through. `upgrade` is put back if it is to
-    /// become another protocol.
+    /// Rewrites a request that `permit` lets through, and tells its host. `upgrade` is put back
+    /// if it is to become another protocol.
     ///
     /// Hop-by-hop fields go first, so that a client cannot have ours removed by naming
     /// them in `Connection`.
@@ -57,7 +57,7 @@ impl HeaderPolicy {
         parts: &mut Parts,
         permit: &Permit,
         upgrade: Option<HeaderValue>,
-    ) -> Result<(), BadRequest> {
+    ) -> Result<OwnHost, BadRequest> {
         let host = host_value(parts).ok_or(BadRequest::UnclearHost)?;
         let headers = &mut parts.headers;
         let names = Names::of(headers, |name| self.stays_here(name));
@@ -74,8 +74,11 @@ impl HeaderPolicy {
         }
         self.describe_client(parts, permit, &host);
 
+        let is_in_target = parts.uri.authority().is_some();
         let headers = &mut parts.headers;
-        headers.insert(HOST, host);
+        if is_in_target || names.connection {
+            headers.insert(HOST, host.clone());
+        }
         if wants_trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
         }
@@ -90,17 +93,18 @@ impl HeaderPolicy {
             parts.uri = origin_form(&parts.uri);
         }
         parts.version = Version::HTTP_11;
-        Ok(())
+        Ok(OwnHost(host))
     }
 
     /// Whether a field of a request is not for the workspace, whatever it says. What we say
     /// of the message and of the client comes in the place of what the client did.
     fn stays_here(&self, name: &HeaderName) -> bool {
-        HOP_BY_HOP.contains(name)
-            || *name == CONTENT_LENGTH
-            || is_internal(name.as_str())
-            || *name == X_DEBUG_PORT
-            || self.style == ForwardedStyle::Replaced && CLIENT_CLAIMS.contains(name)
+        let name = name.as_str();
+        is_hop_by_hop(name)
+            || name == CONTENT_LENGTH.as_str()
+            || name == X_DEBUG_PORT.as_str()
+            || self.style == ForwardedStyle::Replaced && is_claim(name)
+            || is_internal(name)
     }
 
     fn filter_cookies(&self, headers: &mut HeaderMap) {
@@ -146,7 +150,7 @@ impl HeaderPolicy {
         let is_port = matches!(permit.service(), WorkspaceService::Port(_));
         let shares_origin = permit.target().via == Via::ForeignHost;
         let names = Names::of(headers, |name| {
-            HOP_BY_HOP.contains(name)
+            is_hop_by_hop(name.as_str())
                 || *name == CLEAR_SITE_DATA // it would clear the cookies of the whole domain
                 || is_port && *name == X_FRAME_OPTIONS // ports are shown in frames of the editor
                 || shares_origin && *name == SERVICE_WORKER_ALLOWED // below its own path only
@@ -182,17 +186,12 @@ impl HeaderPolicy {
 }
 
 /// The host that a request was sent to, kept for its answer.
-pub(crate) struct OwnHost(Option<HeaderValue>);
+pub(crate) struct OwnHost(HeaderValue);
 
 impl OwnHost {
-    /// Of a request that [`HeaderPolicy::prepare`] has written.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        Self(headers.get(HOST).cloned())
-    }
-
     /// Without port.
     fn name(&self) -> &[u8] {
-        let host = self.0.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
+        let host = self.0.as_bytes();
         host.split(|b| *b == b':').next().unwrap_or_default()
     }
 }
@@ -285,7 +284,7 @@ fn is_internal(name: &str) -> bool {
         let dashed = name.replace('_', "-");
         return is_internal(&dashed)
             || OURS.iter().any(|ours| *ours == dashed)
-            || HOP_BY_HOP.iter().any(|hop| *hop == dashed.as_str());
+            || is_hop_by_hop(&dashed);
     }
     name.starts_with("x-gitpod-") || name == "x-wsproxy-host"
 }
@@ -293,8 +292,8 @@ fn is_internal(name: &str) -> bool {
 /// Whether a trailing field of this name may pass: nothing that steers a message.
 pub(crate) fn may_trail(name: &HeaderName) -> bool {
     !is_internal(name.as_str())
-        && !HOP_BY_HOP.contains(name)
-        && !CLIENT_CLAIMS.contains(name)
+        && !is_hop_by_hop(name.as_str())
+        && !is_claim(name.as_str())
         && !NEVER_TRAIL.contains(&name.as_str())
 }
 
@@ -390,17 +389,20 @@ const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 
 /// What a client can claim of itself or of how it came here.
-static CLIENT_CLAIMS: [HeaderName; 9] = [
-    FORWARDED,
-    X_FORWARDED_FOR,
-    X_FORWARDED_HOST,
-    X_FORWARDED_PORT,
-    X_FORWARDED_PROTO,
-    HeaderName::from_static("x-forwarded-prefix"),
-    HeaderName::from_static("x-forwarded-server"),
-    HeaderName::from_static("x-original-host"),
-    HeaderName::from_static("x-real-ip"),
-];
+fn is_claim(name: &str) -> bool {
+    matches!(
+        name,
+        "forwarded"
+            | "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-port"
+            | "x-forwarded-proto"
+            | "x-forwarded-prefix"
+            | "x-forwarded-server"
+            | "x-original-host"
+            | "x-real-ip"
+    )
+}
 
 /// Fields that we set, in the spelling that a twin with `_` would be taken for.
 const OURS: [&str; 6] = [
@@ -413,17 +415,20 @@ const OURS: [&str; 6] = [
 ];
 
 /// **Source:** RFC 9110, section 7.6.1, and what older software sends.
-static HOP_BY_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// **Source:** RFC 9110, section 6.5.1: framing, routing, authentication, caching.
 const NEVER_TRAIL: [&str; 13] = [
