@@ -123,7 +123,7 @@ fn denied(why: Denied) -> Explanation {
         ),
         Denied::ForeignOrigin => fixed(
             "Access denied",
-            "A web page of another origin may not open connections to this workspace.",
+            "A web page of another origin may not use this workspace in your name. Open it by itself.",
         ),
     }
 }
