@@ -6,6 +6,7 @@ Usage: python3 page_browser.py SCENARIO --gitpod PROGRAM --page URL --repository
 SCENARIO is one of
 
     life       from the first visit to the deletion, by clicking, with a visitor of a share
+    silent     the server hangs: the page and that of a workspace say so, also that it was stopped
     reconnect  prints `live`, and then waits for a break and what is new after it
     keyboard   the same without touching the mouse
     hostile    a workspace's own page attacks; nothing may come of it
@@ -19,9 +20,11 @@ Exit code 0: everything happened. Exit code 1: something did not; standard error
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.dont_write_bytecode = True  # not beside the programs
 
@@ -93,8 +96,11 @@ def live(person, somebody_else):
     finally:
         stranger.browser.close()
 
+    visit_whole_share(person, somebody_else, name)
+
     person.click("Stop")
     person.sees("it stops", "article header .badge", "Stopped")
+    browser.until("the focus is on the next button", lambda: focus(browser) == f"Start again {name}")
     person.accessible("stopped")
     start_from_its_address(person, home, name)
     person.sees("the port is back", ".port", "Listening")
@@ -128,9 +134,49 @@ def start_from_its_address(person, home, name):
         "return document.activeElement.getAttribute('aria-label')") == f"Start again {name}")
     browser.keys(press(ENTER))
     person.sees("it runs again", "article header .badge", "Running")
+    browser.until("the focus leads back to it", lambda: focus(browser) == f"Open {name}")
+    enter_from_its_address(person, workspace, name)
     person.in_new_window(lambda: person.click(f"Open {name}"))
     person.sees("the workspace opens, signed in", "h1", name)
     person.close_window(home)
+
+
+def focus(browser):
+    return browser.run("return document.activeElement.getAttribute('aria-label')")
+
+
+def enter_from_its_address(person, workspace, name):
+    """A new run has a new cookie: whoever comes without it is led in by the page where she is signed in."""
+    browser = person.browser
+    browser.visit(workspace["url"])
+    person.sees("it is private", "h1", "This workspace is private")
+    person.accessible("page of a private workspace")
+    person.click("Open it as its owner")
+    person.sees("the page asks", "h1", f"Open {name}?")
+    person.accessible("page that asks before it opens")
+    person.click("Open it")
+    person.sees("the owner is in", "h1", name)
+    person.sees("and sees it live", "#state", "Running")
+    browser.visit(person.arguments.page)
+    person.sees("the page is live", "#state", "Live")
+
+
+def visit_whole_share(person, somebody_else, name):
+    """Who is shared everything sees the workspace's page as it is, live."""
+    link = person.gitpod("share", name)["url"]
+    guest = somebody_else()
+    try:
+        guest.browser.visit(link)
+        guest.sees("the page of the workspace opens", "h1", name)
+        guest.sees("it is live", "#state", "Running")
+        guest.sees("ports are shown", "#ports", str(person.arguments.port))
+        guest.sees("tasks are shown", "#tasks", "listening on")
+        if guest.browser.run("return getComputedStyle(document.querySelector('.card')).borderRadius") == "0px":
+            raise Failure("the page has no style")
+        subprocess.run([person.arguments.gitpod, "unshare", name], check=True, capture_output=True)
+        guest.sees("it ends with the share", "#away", "private")
+    finally:
+        guest.browser.close()
 
 
 def visit_share(person, stranger, link, port, name):
@@ -422,7 +468,44 @@ def reconnect(arguments, driver):
             person.browser.close()
 
 
-SCENARIOS = {"life": life, "reconnect": reconnect, "keyboard": keyboard, "hostile": hostile, "look": look}
+def silent(arguments, driver):
+    """Process --pid hangs, which no connection tells; later the workspace is stopped."""
+    with tempfile.TemporaryDirectory() as profile:
+        person = Person(arguments, driver, profile)
+        try:
+            person.browser.visit(person.gitpod("open")["url"])
+            person.sees("the page is live", "#state", "Live")
+            hang(person, "Live")
+            [workspace] = person.gitpod("list")
+            person.browser.visit(person.gitpod("open", workspace["id"])["url"])
+            person.sees("the workspace is there", "#state", "Running")
+            person.sees("a task that prints nothing is there", "#tasks", "Quiet One")
+            person.sees("with how it ended", "#tasks", "Failed with exit code 3")
+            hang(person, "Running")
+            subprocess.run([arguments.gitpod, "wake", workspace["id"], "never"], check=True)
+            subprocess.run([arguments.gitpod, "stop", "--now", workspace["id"]], check=True)
+            person.sees("it is said that it is stopped", "#away", "not running")
+            person.sees("and what to do", "#away", "Start the workspace")
+            person.accessible("page of a workspace that was stopped")
+        except Failure as why:
+            raise Failure(f"{why}\n{describe(person.browser, arguments.failure)}") from None
+        finally:
+            person.browser.close()
+
+
+def hang(person, state):
+    began = time.monotonic()
+    os.kill(person.arguments.pid, signal.SIGSTOP)
+    try:
+        person.sees("the silence is told", "#state", "Connection lost")
+    finally:
+        os.kill(person.arguments.pid, signal.SIGCONT)
+    if time.monotonic() - began > 16:
+        raise Failure(f"the silence is told after {time.monotonic() - began:.0f} s")
+    person.sees("it goes on", "#state", state)
+
+
+SCENARIOS = {"life": life, "silent": silent, "reconnect": reconnect, "keyboard": keyboard, "hostile": hostile, "look": look}
 
 
 def main():
@@ -434,6 +517,7 @@ def main():
     parser.add_argument("--slow", default="", help="URL of one that never comes")
     parser.add_argument("--port", type=int, default=3000, help="what the repository serves")
     parser.add_argument("--also", action="append", default=[], help="another address of the hostile page")
+    parser.add_argument("--pid", type=int, default=0, help="process that is to hang")
     parser.add_argument("--axe", help="axe.min.js")
     parser.add_argument("--screenshots", default="", help="where to put them")
     parser.add_argument("--failure", default=os.path.join(tempfile.gettempdir(), "page.png"))

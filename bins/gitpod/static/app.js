@@ -34,7 +34,9 @@ const viewOf = (id) => $('workspaces').views?.get(id);
 // --- events ------------------------------------------------------------------
 
 const STATES = { live: 'Live', lost: 'Connection lost, trying again', connecting: 'Connecting' };
+const SILENCE = 12_000;   // ms; `alive` comes every five seconds
 let events = null;
+let heard = 0;
 
 function showState(state) {
   set($('state'), 'data-state', state);
@@ -44,7 +46,8 @@ function showState(state) {
 function listen() {
   if (events && events.readyState !== EventSource.CLOSED) return;
   events = new EventSource('/api/events');
-  const on = (name, take) => events.addEventListener(name, (event) => take(JSON.parse(event.data)));
+  heard = Date.now();
+  const on = (name, take) => events.addEventListener(name, (event) => { hear(); take(JSON.parse(event.data)); });
   on('workspaces', ({ ids }) => {
     order = ids;
     for (const id of known.keys()) if (!ids.includes(id)) known.delete(id);
@@ -58,8 +61,22 @@ function listen() {
     const view = viewOf(step.id);
     if (view) showProgress(view, step);
   });
-  events.addEventListener('open', () => showState('live'));
+  on('alive', () => {});
+  events.addEventListener('open', hear);
   events.addEventListener('error', lost);
+}
+
+function hear() {
+  heard = Date.now();
+  showState('live');
+}
+
+// A dead tunnel and a server that hangs say nothing, and the browser waits for ever.
+function noteSilence() {
+  if (document.hidden || Date.now() - heard < SILENCE) return;
+  showState('lost');
+  events?.close();
+  listen();
 }
 
 // The browser tries again by itself, but for answers that are no events: then either this browser is not signed in any
@@ -81,7 +98,10 @@ document.addEventListener('visibilitychange', () => {
   } else listen();
 });
 
-setInterval(() => $('workspaces').views?.forEach(showLife), 1000);
+setInterval(() => {
+  $('workspaces').views?.forEach(showLife);
+  noteSilence();
+}, 1000);
 
 // --- a new workspace -----------------------------------------------------------
 

@@ -38,7 +38,11 @@ export function makeCard(workspace) {
   view.progress = element('div', { class: 'progress', hidden: true }, view.step, view.bar);
   view.open = element('a', { class: 'button', href: `/open/${encodeURIComponent(id)}`, target: '_blank', rel: 'noopener', 'aria-label': `Open ${id}` }, 'Open');
   view.start = button('Start again', '', act(() => api.start(id)));
-  view.stop = button('Stop', 'plain', act(() => { announce(`${id} is stopping`); return api.stop(id); }));
+  view.stop = button('Stop', 'plain', act(async () => {
+    if (view.workspace.phase === 'stopping') return;
+    announce(`${id} is stopping`);
+    await api.stop(id);
+  }));
   view.share = button('Share', 'plain', () => shareDialog(view.workspace));
   view.remove = button('Delete', 'plain danger', act(async () => {
     if (!await confirmDelete(id)) return;
@@ -112,6 +116,7 @@ function showError(view, why) {
 
 export function updateCard(view, workspace) {
   const before = view.workspace;
+  const focused = view.root.contains(document.activeElement) ? document.activeElement : null;
   const [text, tone] = PHASES[workspace.phase] ?? [workspace.phase, null];
   const live = workspace.phase !== 'stopped';
   const running = workspace.phase === 'running';
@@ -132,7 +137,8 @@ export function updateCard(view, workspace) {
   show(view.share, running);
   show(view.start, !live);
   show(view.stop, live);
-  view.stop.disabled = workspace.phase === 'stopping';
+  set(view.stop, 'aria-disabled', workspace.phase === 'stopping' && 'true'); // `disabled` would take the focus away
+  keepFocus(view, focused);
   show(view.portsBox, live && running);
   showPorts(view.ports, workspace, view.fail);
   show(view.noPorts, workspace.ports.length === 0);
@@ -144,6 +150,18 @@ export function updateCard(view, workspace) {
   showChoice(view.wake, workspace.wake);
   view.logs.describe(workspace.tasks);
   showFacts(view, workspace);
+}
+
+// A button that goes away hands its focus on: Stop to Start again, and that to Open once there is something to open.
+function keepFocus(view, focused) {
+  if (focused?.hidden) {
+    const next = [view.open, view.start, view.logsButton].find((it) => !it.hidden);
+    next.focus();
+    view.opensSoon = next === view.logsButton;
+  } else if (view.opensSoon && !view.open.hidden) {
+    view.opensSoon = false;
+    if (focused === view.logsButton) view.open.focus();
+  }
 }
 
 function showRepository(view, workspace) {
@@ -170,7 +188,9 @@ export function showLife(view) {
   const why = workspace.phase === 'running' && used !== null && workspace.alive_because.startsWith('it was last used')
     ? `it was used ${used < 5 ? 'just now' : `${duration(used)} ago`}`
     : workspace.alive_because;
-  say(view.life, why ? `Alive because ${why}.` : workspace.phase === 'stopped' ? STOPPED[workspace.wake] ?? STOPPED.never : '');
+  const stopped = workspace.failure ? 'It does not run.' : STOPPED[workspace.wake] ?? STOPPED.never;
+  say(view.life, workspace.phase === 'stopping' ? 'Its processes may finish what they do, for up to 30 seconds.'
+    : why ? `Alive because ${why}.` : workspace.phase === 'stopped' ? stopped : '');
   show(view.life, view.life.textContent !== '');
   say(view.ends, workspace.phase === 'running' ? ends : '');
   show(view.ends, view.ends.textContent !== '');
@@ -201,19 +221,25 @@ function showShares(view, workspace) {
   show(view.sharesBox, shares.length > 0);
   each(view.shares, shares, (share) => share.share_id, (share) => {
     const what = share.port ? `Port ${share.port}` : 'The whole workspace';
+    const named = (made) => {
+      set(made, 'aria-label', `${made.textContent}: ${what}, ${until(share)}`);
+      return made;
+    };
     const made = { until: element('span', { class: 'quiet' }) };
     made.root = element('li', {}, element('span', { class: 'label' }, what), made.until, element('div', { class: 'actions' },
-      button('Copy link', 'plain small', (event) => copy(share.url, event.currentTarget)),
-      button('Revoke', 'plain danger small', async () => {
+      named(button('Copy link', 'plain small', (event) => copy(share.url, event.currentTarget))),
+      named(button('Revoke', 'plain danger small', async () => {
         try {
           await api.unshare(workspace.id, share.share_id);
           announce('The link is revoked');
           view.share.focus();
         } catch (why) { view.fail(why); }
-      })));
+      }))));
     return made;
-  }, (made, share) => say(made.until, `until ${new Date(share.expires_at).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' })}`));
+  }, (made, share) => say(made.until, until(share)));
 }
+
+const until = (share) => `until ${new Date(share.expires_at).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' })}`;
 
 const NETWORKS = { own: 'its own', shared: 'shared with this machine' };
 

@@ -55,6 +55,7 @@ export class Logs {
     for (const view of this.views.values()) view.box.remove();
     this.views.clear();
     show(this.quiet, true);
+    this.describe(this.tasks);
   }
 
   // After a start there is another run to listen to.
@@ -65,6 +66,8 @@ export class Logs {
 
   describe(tasks) {
     this.tasks = tasks;
+    // Also those that print nothing: how they ended is all that there is to know.
+    for (const task of tasks) this.view(task.name);
     for (const [name, view] of this.views) this.badge(name, view);
   }
 
@@ -75,12 +78,13 @@ export class Logs {
     show(view.state, text !== '');
   }
 
-  add({ task, text }) {
+  view(task) {
     let view = this.views.get(task);
     if (!view) {
       view = { text: '', drawing: false };
       view.output = element('pre', { class: 'output', tabindex: 0, role: 'log', 'aria-live': 'off', 'aria-label': `Output of ${task}` });
       view.state = element('span', { class: 'badge' });
+      show(view.output, false);
       view.box = element('section', { class: 'task', 'aria-label': `Task ${task}` }, element('h4', {}, element('span', {}, task), view.state), view.output);
       view.follow = true;
       view.output.addEventListener('scroll', () => {
@@ -92,6 +96,12 @@ export class Logs {
       this.badge(task, view);
       show(this.quiet, false);
     }
+    return view;
+  }
+
+  add({ task, text }) {
+    const view = this.view(task);
+    show(view.output, true);
     view.text = (view.text + text).slice(-KEEP);
     if (view.drawing) return;
     // Draws at most once per frame, however much a task writes.

@@ -188,7 +188,10 @@ fn print_one(output: Format, kind: Kind) -> Result<(), Failure> {
             }
             let line = format!("{}  {}  {shown}", workspace.id, workspace.phase);
             let line = print::shown(&line);
-            print::to_stdout(|out| writeln!(out, "{}", line.trim_end()))
+            let hint = (workspace.phase == "running")
+                .then(|| format!("\n  in a browser: gitpod open {}", workspace.id));
+            let hint = hint.unwrap_or_default();
+            print::to_stdout(|out| writeln!(out, "{}{hint}", line.trim_end()))
         }
         (Format::Text, Kind::Progress(_)) => Ok(()),
     }

@@ -85,7 +85,10 @@ impl System {
 
         let page = Page::open(workspaces.clone(), &config.domain, address, held.path())?;
         let start = page.clone();
-        let pages = BuiltInPages::new().with_start_url(move |id| start.url_of(id));
+        let open = page.clone();
+        let pages = BuiltInPages::new()
+            .with_start_url(move |id| start.url_of(id))
+            .with_way_in(move |id, port| open.way_in(id, port));
         let tls = open_tls()?;
         let wakes = wake::wakes(config, workspaces.clone(), routes.clone());
         let activity = Arc::new(ManagerActivity::new(manager.clone()));
@@ -102,7 +105,7 @@ impl System {
             .with_policy(policy(config))
             // A browser signs in by a link, its owner's or that of a share.
             .with_links(links)
-            // The owner of a stopped workspace is led to where she can start it.
+            // The owner is led to where she can start what is stopped, or sign in to it.
             .with_pages(Arc::new(pages))
             // Who comes to a stopped workspace has it started, and is held until it answers.
             .with_wakes(wakes)

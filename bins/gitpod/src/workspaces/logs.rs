@@ -1,18 +1,20 @@
 //! What the tasks of a workspace have printed.
 
-use std::collections::BTreeMap;
-use std::io;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio::task::spawn_blocking;
 
 use crate::local::LogsResponse;
+use crate::private_file;
 
 /// How often files are looked at while somebody follows them.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
-const CHUNK: usize = 16 * 1024;
+const CHUNK: u64 = 16 * 1024;
+/// Some thousand names. Where they are, processes of the workspace write, too.
+const MOST_NAMES: u64 = 256 * 1024;
 
 /// Reads the log files of one run, each from where it was last read to.
 #[derive(Debug)]
@@ -20,15 +22,18 @@ pub(super) struct TaskLogs {
     dir: PathBuf,
     task: Option<String>,
     read_to: BTreeMap<PathBuf, u64>,
+    /// What people call the tasks, by id.
+    names: BTreeMap<String, String>,
 }
 
 impl TaskLogs {
-    /// All logs in `dir`, or only those of task `task`.
+    /// All logs in `dir`, or only that of task `task`: its name, or how files are named after it.
     pub(super) fn new(dir: PathBuf, task: Option<String>) -> Self {
         Self {
             dir,
             task,
             read_to: BTreeMap::new(),
+            names: BTreeMap::new(),
         }
     }
 
@@ -36,13 +41,16 @@ impl TaskLogs {
     /// Empty: nothing new.
     pub(super) async fn next(&mut self) -> io::Result<Vec<LogsResponse>> {
         let mut news = Vec::new();
+        self.learn_names().await;
         for path in self.files().await? {
-            let task = task_of(&path);
-            if self.task.as_ref().is_some_and(|wanted| *wanted != task) {
+            let names = Names::of(&path, &self.names);
+            if self.task.as_ref().is_some_and(|task| !names.include(task)) {
                 continue;
             }
+            let task = names.name;
             let from = self.read_to.entry(path.clone()).or_default();
-            let data = read(&path, *from).await?;
+            // What is no file of ours has nothing to say.
+            let data = read(&path, *from, CHUNK).await.unwrap_or_default();
             *from += data.len() as u64;
             if !data.is_empty() {
                 news.push(LogsResponse { task, data });
@@ -51,10 +59,36 @@ impl TaskLogs {
         Ok(news)
     }
 
-    /// Names of the tasks that have a log.
-    pub(super) async fn tasks(&self) -> io::Result<Vec<String>> {
+    /// Names of the tasks of the run, if the one that is asked for is none of them.
+    pub(super) async fn others(&mut self) -> io::Result<Option<Vec<String>>> {
+        self.learn_names().await;
         let files = self.files().await?;
-        Ok(files.iter().map(|path| task_of(path)).collect())
+        let silent = self
+            .names
+            .keys()
+            .map(|id| self.dir.join(format!("{id}.log")));
+        let all: BTreeSet<PathBuf> = silent.chain(files).collect();
+        let all: Vec<_> = all
+            .iter()
+            .map(|path| Names::of(path, &self.names))
+            .collect();
+        let is_known = |task| all.iter().any(|names| names.include(task));
+        // All tasks begin together, so what none has when others have will never be.
+        if all.is_empty() || self.task.as_deref().is_none_or(is_known) {
+            return Ok(None);
+        }
+        Ok(Some(all.into_iter().map(|names| names.name).collect()))
+    }
+
+    /// What its supervisor has written down. Without it, files have names as well.
+    async fn learn_names(&mut self) {
+        if !self.names.is_empty() {
+            return;
+        }
+        let path = self.dir.join("tasks.json");
+        let text = read(&path, 0, MOST_NAMES).await.unwrap_or_default();
+        let names = serde_json::from_slice(&text).ok();
+        self.names = names.unwrap_or_default();
     }
 
     /// Waits until it is worth looking again.
@@ -79,21 +113,47 @@ impl TaskLogs {
     }
 }
 
-/// `0-web.log` is the log of task `web`.
-fn task_of(path: &Path) -> String {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    match stem.split_once('-') {
-        Some((number, name)) if number.bytes().all(|b| b.is_ascii_digit()) => name.to_owned(),
-        _ => stem.into_owned(),
+/// What the task of a log may be called.
+struct Names {
+    /// As its `.gitpod.yml` says.
+    name: String,
+    /// The log without `.log`.
+    id: String,
+}
+
+impl Names {
+    fn of(path: &Path, names: &BTreeMap<String, String>) -> Self {
+        let id = path.file_stem().unwrap_or_default().to_string_lossy();
+        let name = names.get(&*id).cloned();
+        let name = name.unwrap_or_else(|| slug(&id).to_owned());
+        let id = id.into_owned();
+        Self { name, id }
+    }
+
+    fn include(&self, task: &str) -> bool {
+        self.name == task || self.id == task || slug(&self.id) == task
     }
 }
 
-async fn read(path: &Path, from: u64) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path).await?;
-    file.seek(io::SeekFrom::Start(from)).await?;
-    let mut data = Vec::new();
-    file.take(CHUNK as u64).read_to_end(&mut data).await?;
-    Ok(data)
+/// `1-web` is the log of task `web`.
+fn slug(id: &str) -> &str {
+    match id.split_once('-') {
+        Some((number, name)) if number.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => id,
+    }
+}
+
+/// At most so many bytes of a file that processes of the workspace may have replaced.
+async fn read(path: &Path, from: u64, most: u64) -> io::Result<Vec<u8>> {
+    let path = path.to_owned();
+    let read = spawn_blocking(move || {
+        let mut file = private_file::open_own(&path)?;
+        file.seek(SeekFrom::Start(from))?;
+        let mut data = Vec::new();
+        file.take(most).read_to_end(&mut data)?;
+        Ok(data)
+    });
+    read.await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]
@@ -114,5 +174,39 @@ mod tests {
         assert!(logs.next().await.unwrap().is_empty());
         std::fs::write(dir.path().join("0-web.log"), "one two").unwrap();
         assert_eq!(logs.next().await.unwrap()[0].data, b" two");
+    }
+
+    #[tokio::test]
+    async fn task_is_found_by_its_name_and_by_that_of_its_file_also_if_it_is_silent() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = r#"{"1-web-server":"Web Server","2-silent":"Silent"}"#;
+        std::fs::write(dir.path().join("tasks.json"), names).unwrap();
+        std::fs::write(dir.path().join("1-web-server.log"), "one").unwrap();
+        let of = |task: &str| TaskLogs::new(dir.path().to_owned(), Some(task.to_owned()));
+        for task in ["Web Server", "web-server", "1-web-server"] {
+            assert_eq!(of(task).others().await.unwrap(), None, "{task}");
+            let news = of(task).next().await.unwrap();
+            assert_eq!(news[0].task, "Web Server", "{task}");
+        }
+        assert_eq!(of("Silent").others().await.unwrap(), None);
+        assert!(of("Silent").next().await.unwrap().is_empty());
+        let others = of("web").others().await.unwrap().unwrap();
+        assert_eq!(others, ["Web Server", "Silent"]);
+    }
+
+    #[tokio::test]
+    async fn what_a_workspace_puts_in_the_place_of_a_log_holds_up_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("1-web.log"), "one").unwrap();
+        for name in ["0-pipe.log", "tasks.json"] {
+            private_file::make_pipe(&at(name));
+        }
+        std::os::unix::fs::symlink("/etc/passwd", at("2-link.log")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", at("3-endless.log")).unwrap();
+        std::fs::create_dir(at("4-dir.log")).unwrap();
+        let mut logs = TaskLogs::new(dir.path().to_owned(), None);
+        let news = logs.next().await.unwrap();
+        assert_eq!((news.len(), news[0].data.as_slice()), (1, &b"one"[..]));
     }
 }

@@ -95,9 +95,10 @@ impl workspaces_server::Workspaces for Workspaces {
         let dir = dir.map_err(WorkspaceError::from)?;
         let task = Some(request.task).filter(|task| !task.is_empty());
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let logs = TaskLogs::new(dir, task.clone());
-        if let Some(task) = task {
-            check_task(&task, &logs.tasks().await.map_err(WorkspaceError::from)?)?;
+        let mut logs = TaskLogs::new(dir, task.clone());
+        let others = logs.others().await.map_err(WorkspaceError::from)?;
+        if let (Some(task), Some(others)) = (task, others) {
+            return Err(no_such_task(&task, &others).into());
         }
         tokio::spawn(send_logs(self.clone(), id, logs, request.follow, sender));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
@@ -135,15 +136,11 @@ pub(super) fn parse(id: &str) -> Result<WorkspaceId, WorkspaceError> {
         .map_err(|_| WorkspaceError::NotFound(id.escape_debug().to_string()))
 }
 
-/// All tasks begin together, so one that has no log when others have will never have one.
-fn check_task(task: &str, known: &[String]) -> Result<(), WorkspaceError> {
-    if known.is_empty() || known.iter().any(|known| known == task) {
-        return Ok(());
-    }
-    Err(WorkspaceError::Invalid(format!(
+fn no_such_task(task: &str, others: &[String]) -> WorkspaceError {
+    WorkspaceError::Invalid(format!(
         "there is no task {task:?}; fix: name one of: {}",
-        known.join(", ")
-    )))
+        others.join(", ")
+    ))
 }
 
 /// Sends what happens to a run of a workspace until it runs or has stopped.

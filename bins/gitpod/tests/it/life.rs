@@ -163,7 +163,7 @@ fn logs_show_what_tasks_print() {
 #[test]
 fn describe_says_how_tasks_ended_and_logs_know_their_names() {
     let up = Up::new();
-    let yml = "tasks:\n  - name: greet\n    command: echo hello\n  - name: broken\n    command: exit 7\n  - name: slow\n    command: exec sleep 1000\n";
+    let yml = "tasks:\n  - name: Greet People\n    command: echo hello\n  - name: broken\n    command: exit 7\n  - name: slow\n    command: exec sleep 1000\n";
     let repo = repository(&[(".gitpod.yml", yml)]);
     let workspace = up.start(repo.path());
     let tasks = || up.describe(workspace.id())["tasks"].clone();
@@ -172,7 +172,7 @@ fn describe_says_how_tasks_ended_and_logs_know_their_names() {
         tasks()[1]["exit_code"] == 7 && tasks()[0]["exit_code"] == 0
     });
     let told = tasks();
-    assert_eq!(told[0]["name"], "greet");
+    assert_eq!(told[0]["name"], "Greet People");
     assert_eq!(told[0]["state"], "finished");
     assert_eq!(told[2]["state"], "running");
     let shown = up.run(&["describe", workspace.id()]);
@@ -180,12 +180,19 @@ fn describe_says_how_tasks_ended_and_logs_know_their_names() {
     assert!(shown.contains("broken failed with exit code 7"), "{shown}");
 
     let of = |task: &str| up.run(&["logs", workspace.id(), "--task", task]);
-    assert_eq!(of("greet").stdout, b"hello\n");
+    for name in ["Greet People", "greet-people"] {
+        let said = of(name);
+        assert_eq!(said.stdout, b"hello\n", "{name}");
+        assert_eq!(said.stderr, b"==> Greet People <==\n", "{name}");
+    }
+    let silent = of("broken");
+    assert!(silent.status.success(), "{silent:?}");
+    assert!(silent.stdout.is_empty());
     let unknown = of("gret");
     assert_eq!(unknown.status.code(), Some(1));
     let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
     assert!(
-        said.contains("there is no task \"gret\"") && said.contains("greet"),
+        said.contains("there is no task \"gret\"") && said.contains("Greet People"),
         "{said}"
     );
 }

@@ -412,11 +412,16 @@ fn who_comes_from_another_page_is_asked_to_come_again_and_opens_nothing() {
         ]
     };
     for site in ["cross-site", "same-site"] {
-        for path in ["/", &open] {
+        for path in ["/", "/open/nonsense", &open] {
             let answer = owner.get(path, &from(site));
             assert_eq!(answer.status(), 200, "{path}");
-            assert!(answer.body().contains("url=/\""), "{}", answer.0);
             assert!(!answer.0.contains("location:"), "{}", answer.0);
+            assert!(!answer.0.contains("/.gitpod/open?"), "{}", answer.0);
+            // To the page by itself; into a workspace only by her own click.
+            let goes_on = answer.body().contains("url=/\"") && answer.body().contains("again.js");
+            assert_eq!(goes_on, path != open, "{}", answer.0);
+            let asks = answer.body().contains(&format!("href=\"{open}\""));
+            assert_eq!(asks, path == open, "{}", answer.0);
         }
     }
     for no_visit in [("Upgrade", "websocket"), ("Sec-Fetch-Mode", "cors")] {
@@ -432,6 +437,44 @@ fn who_comes_from_another_page_is_asked_to_come_again_and_opens_nothing() {
             .contains(&format!("location: http://{}.ws.localhost", workspace.id()))
     );
     assert!(answer.0.contains("/.gitpod/open?"), "{}", answer.0);
+}
+
+#[test]
+fn browser_without_the_cookie_of_this_run_is_told_the_way_in_and_it_leads_there() {
+    let up = Up::new();
+    let owner = Visitor::signed_in(&up);
+    let repo = repository(&[]);
+    let workspace = up.start(repo.path());
+    let id = workspace.id();
+    let html = [("Accept", "text/html")];
+    for (host, end, option) in [
+        (workspace.ide_host(), String::new(), String::new()),
+        (workspace.host(3000), "/3000".into(), " --port 3000".into()),
+    ] {
+        let denied = up.request(&host, "/", &html);
+        assert_eq!(denied.status(), 401);
+        let link = format!("{}open/{id}{end}\"", up.ready["page"].as_str().unwrap());
+        assert!(denied.body().contains(&link), "{link} in {}", denied.0);
+        let command = format!("gitpod open {id}{option}");
+        for accept in ["text/html", "*/*", "application/problem+json"] {
+            let told = up.request(&host, "/", &[("Accept", accept)]);
+            assert!(told.body().contains(&command), "{}", told.0);
+        }
+    }
+    let unknown = up.request("pink-panda-ns35kd21.ws.localhost", "/", &html);
+    assert_eq!(unknown.status(), 404);
+    assert!(!unknown.body().contains("/open/"), "{}", unknown.0);
+
+    // Stopped, and nobody starts it by coming: there is a button on the page.
+    assert!(up.run(&["wake", id, "never"]).status.success());
+    assert!(up.run(&["stop", "--now", id]).status.success());
+    let answer = owner.get(&format!("/open/{id}"), &[]);
+    assert_eq!(answer.status(), 303);
+    assert!(
+        answer.0.contains(&format!("location: /#{id}")),
+        "{}",
+        answer.0
+    );
 }
 
 #[test]

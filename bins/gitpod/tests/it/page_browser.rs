@@ -94,6 +94,20 @@ fn page_is_right_again_after_up_was_started_again() {
 }
 
 #[test]
+fn silence_is_told_and_so_is_that_the_workspace_was_stopped() {
+    let Some(axe) = axe() else { return };
+    let up = Up::new();
+    let repo = repository(&[(
+        ".gitpod.yml",
+        "tasks:\n  - name: Quiet One\n    command: exit 3\n",
+    )]);
+    up.start(repo.path());
+    let pid = up.ready["pid"].to_string();
+    let more = ["--axe", axe.to_str().unwrap(), "--pid", &pid];
+    person(&up, "silent", repo.path(), 1, &more);
+}
+
+#[test]
 fn whole_life_by_keyboard_alone() {
     let Some(_) = axe() else { return };
     let up = Up::new();

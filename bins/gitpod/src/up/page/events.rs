@@ -5,6 +5,7 @@
 //! | `workspaces` | `{"ids": […]}` | which there are, the newest first; whenever that changes |
 //! | `workspace` | everything about one | for each at the beginning, then for each that changes |
 //! | `progress` | `{"id", "instance_id", "step", "percent"}` | how far the content of one is |
+//! | `alive` | `{}` | nothing has happened for five seconds; no comment, of which scripts are not told |
 //!
 //! Each `workspace` is whole, so a script that missed some is right again after the
 //! next, and a new connection begins with all of them.
@@ -29,8 +30,8 @@ use crate::local::{self, event::Kind};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What comes in one go is told in one go.
 const SETTLE: Duration = Duration::from_millis(30);
-/// Below the idle limits of usual proxies and tunnels.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// A script that hears nothing for two of these takes the connection for dead.
+const ALIVE: Duration = Duration::from_secs(5);
 const QUEUE: usize = 64;
 
 type Told = Result<Event, Infallible>;
@@ -50,7 +51,9 @@ pub(super) async fn events(
     let closing = page.shared.closing.clone();
     let tell = Box::pin(teller.tell_all());
     tokio::spawn(async move { closing.run_until_cancelled(tell).await });
-    Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    let alive = Event::default().event("alive").data("{}");
+    let alive = KeepAlive::new().interval(ALIVE).event(alive);
+    Sse::new(ReceiverStream::new(receiver)).keep_alive(alive)
 }
 
 /// Tells one browser what is new for it.

@@ -48,14 +48,15 @@ async fn signed_in(page: &Page, request: Request, next: Next) -> Response {
 /// For what a person goes to.
 ///
 /// Who comes from another page brings no cookie, as that is for this site only. She is
-/// asked to come again by herself, which then counts as coming from here.
+/// asked to come again by herself, which then counts as coming from here: to the page, or
+/// into a workspace if she says so with a click. No other page decides that for her.
 pub(super) async fn visit(State(page): State<Page>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     if !is_whole_page(headers) {
         return foreign().into_response();
     }
     if !matches!(fetch_site(headers), "" | "none" | "same-origin") {
-        return home::come_again();
+        return home::come_again(request.uri().path());
     }
     match page.session_of(headers) {
         Some(_) => next.run(request).await,

@@ -6,13 +6,15 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use gitpod_routing::WorkspaceId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::form::Named;
 use super::refusal::{self, Refusal};
 use super::session::SESSION;
-use super::{Page, guard};
+use super::{Page, guard, open};
+use crate::port;
 
 /// The page. What changes is filled in by its script from the events.
 #[derive(Template)]
@@ -25,7 +27,32 @@ struct Home<'a> {
 /// What somebody sees for a moment who came from elsewhere.
 #[derive(Template)]
 #[template(path = "come_again.html")]
-struct ComeAgain;
+struct ComeAgain {
+    /// What she wanted to open.
+    workspace: Option<Wanted>,
+}
+
+/// A workspace, and the way into it.
+struct Wanted {
+    name: String,
+    path: String,
+}
+
+impl Wanted {
+    /// What `/open/ID` and `/open/ID/PORT` lead to.
+    fn at(path: &str) -> Option<Self> {
+        let rest = path.strip_prefix("/open/")?;
+        let (id, port) = rest
+            .split_once('/')
+            .map_or((rest, None), |(id, port)| (id, Some(port)));
+        let id: WorkspaceId = id.parse().ok()?;
+        let port = port.map(port::read).transpose().ok()?;
+        Some(Self {
+            name: port.map_or_else(|| id.to_string(), |port| format!("port {port} of {id}")),
+            path: open::path(&id, port),
+        })
+    }
+}
 
 pub(super) async fn home(State(page): State<Page>) -> Response {
     let home = Home {
@@ -35,9 +62,11 @@ pub(super) async fn home(State(page): State<Page>) -> Response {
     drawn(StatusCode::OK, &home)
 }
 
-/// Always to the page, never to where the other page wanted to send its visitor.
-pub(super) fn come_again() -> Response {
-    drawn(StatusCode::OK, &ComeAgain)
+/// By itself only to the page, never to where the other page wanted to send its visitor:
+/// at `path` a workspace may be opened, which takes her own click.
+pub(super) fn come_again(path: &str) -> Response {
+    let workspace = Wanted::at(path);
+    drawn(StatusCode::OK, &ComeAgain { workspace })
 }
 
 fn drawn(status: StatusCode, template: &impl Template) -> Response {

@@ -38,7 +38,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
-use gitpod_routing::WorkspaceId;
+use gitpod_routing::{WayIn, WorkspaceId};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::front::Front;
@@ -101,6 +101,14 @@ impl Page {
     /// Where workspace `id` is on it, for who may want to start it.
     pub(crate) fn url_of(&self, id: &WorkspaceId) -> String {
         format!("{}#{id}", self.url())
+    }
+
+    /// The way into workspace `id`, or to a port of it, for its owner.
+    pub(crate) fn way_in(&self, id: &WorkspaceId, port: Option<u16>) -> WayIn {
+        let path = open::path(id, port);
+        let url = format!("{}{path}", self.url().trim_end_matches('/'));
+        let port = port.map_or_else(String::new, |port| format!(" --port {port}"));
+        WayIn::new(url, format!("gitpod open {id}{port}"))
     }
 
     /// A link that signs in whoever opens it first, for a quarter of an hour.
