@@ -50,7 +50,7 @@ impl ClientSide {
     }
 
     async fn attempt(&mut self, user: &str, credential: Credential<'_>) -> Auth {
-        self.entrance.attempt(&self.session, user, credential).await
+        Box::pin(self.entrance.attempt(&self.session, user, credential)).await
     }
 
     /// Makes the session that of who was admitted.
@@ -219,7 +219,7 @@ impl Handler for ClientSide {
         reply: ChannelOpenHandle,
         _: &mut server::Session,
     ) -> Result<(), Self::Error> {
-        self.open(channel, Opening::Session, reply).await;
+        Box::pin(self.open(channel, Opening::Session, reply)).await;
         Ok(())
     }
 
@@ -237,7 +237,7 @@ impl Handler for ClientSide {
             to: (host.to_owned(), port),
             from: (originator_address.to_owned(), originator_port),
         };
-        self.open(channel, opening, reply).await;
+        Box::pin(self.open(channel, opening, reply)).await;
         Ok(())
     }
 
@@ -249,7 +249,7 @@ impl Handler for ClientSide {
         _: &mut server::Session,
     ) -> Result<(), Self::Error> {
         let opening = Opening::DialSocket(socket_path.to_owned());
-        self.open(channel, opening, reply).await;
+        Box::pin(self.open(channel, opening, reply)).await;
         Ok(())
     }
 

@@ -80,7 +80,11 @@ pub(crate) async fn settle(session: &Session) -> Result<(), String> {
     if !session.would_wait() {
         return why_not(session).map_or(Ok(()), Err);
     }
-    let end = session.hold.end.get_or_init(|| wake(session)).await;
+    let end = session
+        .hold
+        .end
+        .get_or_init(|| Box::pin(wake(session)))
+        .await;
     end.as_ref().map(drop).map_err(Clone::clone)
 }
 

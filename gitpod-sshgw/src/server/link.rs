@@ -107,7 +107,9 @@ impl Lane {
     async fn open(session: &Arc<Session>) -> Result<Self, UpstreamError> {
         let (switch, flow) = (Switch::new(), Arc::default());
         let limit = session.shared.limits.connect;
-        let opened = timeout(limit, Self::connect(session, &switch, &flow)).await;
+        // Boxed: it is needed once, and would be part of each task that may need it.
+        let connect = Box::pin(Self::connect(session, &switch, &flow));
+        let opened = timeout(limit, connect).await;
         let opened = opened.unwrap_or(Err(UpstreamError::TimedOut));
         if opened.is_err() {
             // What was begun must not go on without us.

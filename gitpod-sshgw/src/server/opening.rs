@@ -67,9 +67,10 @@ impl Asked {
         let session = Arc::clone(self.place.session());
         let is_program = matches!(opening, Opening::Session);
         if is_program && session.is_held() {
-            return self.serve_held(&session, &opening).await;
+            // Boxed, as is all that few channels need: each has room for it while it is open.
+            return Box::pin(self.serve_held(&session, &opening)).await;
         }
-        let twin = Self::twin(&session, &opening).await;
+        let twin = Box::pin(Self::twin(&session, &opening)).await;
         let client = ClientEnd::new(&session, self.channel);
         match twin {
             Ok((lane, twin)) => {
@@ -80,7 +81,7 @@ impl Asked {
             Err(Refused::Channel(reason)) => self.reply.reject(reason).await,
             Err(Refused::Session(text)) if is_program => {
                 self.reply.accept().await;
-                explain(client, self.replies, &text).await;
+                Box::pin(explain(client, self.replies, &text)).await;
             }
             Err(Refused::Session(_)) => self.reply.reject(ChannelOpenFailure::ConnectFailed).await,
         }

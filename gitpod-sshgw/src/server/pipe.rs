@@ -127,7 +127,8 @@ impl Ends<'_> {
                 self.to_workspace.extended_data_bytes(ext, data).await
             }
             ChannelMsg::Eof => self.to_workspace.eof().await,
-            request => self.request(request, program).await,
+            // Boxed: there are few, and every channel would have room for one.
+            request => Box::pin(self.request(request, program)).await,
         }
     }
 
@@ -269,7 +270,7 @@ impl Ends<'_> {
             ChannelMsg::ExitStatus { exit_status } => self.to_client.exit_status(exit_status).await,
             ChannelMsg::Success => self.answered(true),
             ChannelMsg::Failure => self.answered(false),
-            other => self.tell_client(other).await,
+            other => Box::pin(self.tell_client(other)).await,
         }
     }
 

@@ -36,7 +36,7 @@ impl WorkspaceSide {
             return reply.reject(ChannelOpenFailure::ConnectFailed).await;
         };
         let channel = (channel, Arc::clone(&self.flow));
-        towards.serve(&session, channel, reply).await;
+        Box::pin(towards.serve(&session, channel, reply)).await;
     }
 }
 
