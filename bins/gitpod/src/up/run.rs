@@ -1,5 +1,6 @@
 //! Serving, and the two ways in which it ends: everything stops, or somebody else goes on.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 
@@ -55,20 +56,17 @@ impl System {
         let no_logins = CancellationToken::new();
         let ssh = tokio::spawn(self.ssh.serve(self.gateway, no_logins.clone()));
         let (taken, mut successor) = oneshot::channel();
-        let (page, asked, address) = (self.page, end.clone(), entrance.addresses.http);
+        let wait = Waiting {
+            end: end.clone(),
+            offer: entrance.offer,
+            kept,
+            taken,
+            address: entrance.addresses.http,
+            to,
+        };
+        let page = self.page;
         let ending = async move {
-            let ending = tokio::select! {
-                () = asked.asked() => {
-                    drop((taken, kept, entrance.offer));
-                    Ending::Stop
-                }
-                successor = entrance.offer.taken() => {
-                    // What is asked from now on is the other one's business.
-                    let _first = to.set(Target::new(address, successor.secret.clone()));
-                    let _waits = taken.send((successor, kept));
-                    Ending::HandOver
-                }
-            };
+            let ending = wait.for_either().await;
             page.close();
             no_logins.cancel();
             ending
@@ -113,6 +111,30 @@ impl System {
             () = end.asked() => {}
         }
         Ok(Outcome::Ended)
+    }
+}
+
+/// Waits for the end, of which there are two.
+struct Waiting {
+    end: End,
+    offer: Offer,
+    kept: Kept,
+    taken: oneshot::Sender<(Successor, Kept)>,
+    address: SocketAddr,
+    to: Arc<OnceLock<Target>>,
+}
+
+impl Waiting {
+    async fn for_either(self) -> Ending {
+        let successor = tokio::select! {
+            () = self.end.asked() => return Ending::Stop,
+            successor = self.offer.taken() => successor,
+        };
+        // What is asked from now on is the other one's business.
+        let to = Target::new(self.address, successor.secret.clone());
+        let _first = self.to.set(to);
+        let _waits = self.taken.send((successor, self.kept));
+        Ending::HandOver
     }
 }
 
