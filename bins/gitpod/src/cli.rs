@@ -326,6 +326,8 @@ pub(crate) struct StopArgs {
     pub(crate) now: bool,
     #[command(flatten)]
     pub(crate) state: StateDir,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 #[derive(Args, Debug)]
@@ -334,6 +336,8 @@ pub(crate) struct DeleteArgs {
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) state: StateDir,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 fn not_negative(text: &str) -> Result<Duration, String> {
@@ -344,13 +348,19 @@ fn not_negative(text: &str) -> Result<Duration, String> {
 }
 
 fn positive(text: &str) -> Result<Duration, String> {
+    let days = text
+        .strip_suffix('d')
+        .and_then(|days| days.parse::<u32>().ok());
+    if let Some(days) = days.filter(|days| *days > 0) {
+        return Ok(Duration::from_secs(u64::from(days) * 24 * 60 * 60));
+    }
     let parsed: GoDuration = text
         .parse()
-        .map_err(|why| format!("{why}; write it like 30m, 90s or 1h30m"))?;
+        .map_err(|why| format!("{why}; write it like 30m, 90s, 1h30m or 2d"))?;
     parsed
         .to_std()
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "must be longer than zero".to_owned())
+        .filter(|duration| *duration >= Duration::from_millis(1))
+        .ok_or_else(|| "must be 1ms at least".to_owned())
 }
 
 #[cfg(test)]
@@ -383,7 +393,10 @@ mod tests {
     #[test]
     fn durations_are_positive() {
         assert_eq!(positive("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(positive("2d"), Ok(Duration::from_secs(172_800)));
         assert!(positive("0").is_err());
+        assert!(positive("1ns").unwrap_err().contains("1ms"));
+        assert!(positive("0d").is_err());
         assert!(positive("-5s").is_err());
         assert!(positive("five").is_err());
     }

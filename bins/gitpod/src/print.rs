@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use anstream::StripStream;
 use anstream::adapter::strip_str;
 use gitpod_lifecycle::GoDuration;
 use serde::Serialize;
@@ -56,8 +55,12 @@ pub(crate) fn while_read(
 ) -> Result<Reader, Failure> {
     let mut out = io::stdout().lock();
     let written = if out.is_terminal() {
-        let mut out = StripStream::new(out);
-        write(&mut out).and_then(|()| out.flush())
+        let mut bytes = Vec::new();
+        write(&mut bytes).and_then(|()| {
+            let text = shown(&String::from_utf8_lossy(&bytes));
+            out.write_all(text.as_bytes())?;
+            out.flush()
+        })
     } else {
         write(&mut out).and_then(|()| out.flush())
     };
@@ -74,18 +77,29 @@ pub(crate) fn note(line: &str) {
 }
 
 /// `text` as people may see it: without sequences that command a terminal, and with other
-/// control characters spelt out. Lines and tabs stay.
+/// characters that are no part of a picture spelt out. Lines and tabs stay.
 pub(crate) fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let text = strip_str(text).to_string().replace("\r\n", "\n");
     for letter in text.chars() {
         match letter {
             '\n' | '\t' => shown.push(letter),
-            letter if letter.is_control() => shown.extend(letter.escape_default()),
+            letter if is_wild(letter) => shown.extend(letter.escape_default()),
             letter => shown.push(letter),
         }
     }
     shown
+}
+
+/// Whether a terminal might obey `letter`, or show a text with it as another one: control
+/// characters, marks that turn the direction of writing, and letters that nobody sees. Those that
+/// join and part others, as Persian and families of emoji need, are letters.
+pub(crate) fn is_wild(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A time as people write it: `2h`, `1h30m`. Go's own form has zeros behind it.
@@ -106,15 +120,23 @@ pub(crate) fn shown_in_line(text: &str) -> String {
 /// After so long without a word a user wonders.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Does `work`, and says `line` if that takes longer than a moment.
+/// After so long without another word she wonders again.
+const STILL: Duration = Duration::from_secs(5);
+
+/// Does `work`, says `line` if that takes longer than a moment, and then that it still does.
 pub(crate) async fn patiently<T>(line: &str, work: impl Future<Output = T>) -> T {
     tokio::pin!(work);
     match tokio::time::timeout(PATIENCE, &mut work).await {
-        Ok(done) => done,
-        Err(_) => {
-            note(line);
-            work.await
+        Ok(done) => return done,
+        Err(_) => note(line),
+    }
+    let mut passed = PATIENCE;
+    loop {
+        match tokio::time::timeout(STILL, &mut work).await {
+            Ok(done) => return done,
+            Err(_) => passed += STILL,
         }
+        note(&format!("  not yet, after {}s", passed.as_secs()));
     }
 }
 
@@ -199,5 +221,10 @@ mod tests {
         assert!(shown.ends_with("\tf\ng"), "{shown:?}");
         assert!(shown.contains("c\\rd\\u{9b}e"), "{shown:?}");
         assert!(!shown_in_line(text).contains(char::is_control));
+        for unseen in ['\u{202e}', '\u{200b}', '\u{2066}', '\u{feff}', '\u{9d}'] {
+            assert!(!super::shown(&format!("a{unseen}b")).contains(unseen));
+        }
+        let letters = "日本 é 👨\u{200d}👩 می\u{200c}خواهم";
+        assert_eq!(super::shown(letters), letters);
     }
 }

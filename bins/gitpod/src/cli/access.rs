@@ -98,8 +98,8 @@ pub(crate) struct ShareArgs {
     /// Share this port alone, instead of the editor and all ports.
     #[arg(long, value_name = "PORT", value_parser = port::read)]
     pub(crate) port: Option<u16>,
-    /// How long the link works: `2h`, `30m`; a year at most.
-    #[arg(long = "for", value_name = "DURATION", default_value = "2h", value_parser = positive)]
+    /// How long the link works: `2h`, `30m`, `7d`; a year at most.
+    #[arg(long = "for", value_name = "DURATION", default_value = "2h", value_parser = a_year_at_most)]
     pub(crate) lifetime: Duration,
     /// Show what is shared already, and share nothing.
     #[arg(long, conflicts_with_all = ["port", "lifetime"])]
@@ -109,6 +109,17 @@ pub(crate) struct ShareArgs {
     #[command(flatten)]
     pub(crate) output: Output,
 }
+
+/// Shares that last longer would be cut short without a word.
+fn a_year_at_most(text: &str) -> Result<Duration, String> {
+    let lifetime = positive(text)?;
+    match lifetime > A_YEAR {
+        true => Err("a link works for a year at most; write 365d or less".to_owned()),
+        false => Ok(lifetime),
+    }
+}
+
+const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 #[derive(Args, Debug)]
 pub(crate) struct UnshareArgs {
@@ -131,6 +142,8 @@ pub(crate) struct TimeoutArgs {
     pub(crate) duration: Duration,
     #[command(flatten)]
     pub(crate) state: StateDir,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 #[derive(Args, Debug)]
@@ -138,10 +151,12 @@ pub(crate) struct WakeArgs {
     /// Which workspace. It need not run.
     pub(crate) id: String,
     /// Who has it started by coming to it while it is stopped.
-    #[arg(value_enum)]
+    #[arg(value_enum, value_name = "WHO")]
     pub(crate) policy: Wake,
     #[command(flatten)]
     pub(crate) state: StateDir,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 /// Who has a stopped workspace started by coming to it.
@@ -208,6 +223,14 @@ pub(crate) struct VersionArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_last_a_year_at_most() {
+        assert_eq!(a_year_at_most("365d"), Ok(A_YEAR));
+        for text in ["366d", "9000h"] {
+            assert!(a_year_at_most(text).unwrap_err().contains("365d"), "{text}");
+        }
+    }
 
     #[test]
     fn port_is_set_by_number_and_visibility() {

@@ -1,7 +1,9 @@
 //! `gitpod delete`.
 
+use serde_json::json;
+
 use super::connect::{connect, failure};
-use crate::cli::DeleteArgs;
+use crate::cli::{DeleteArgs, Format};
 use crate::exit::Failure;
 use crate::local::DeleteRequest;
 use crate::print;
@@ -18,6 +20,9 @@ pub(crate) async fn delete(args: DeleteArgs) -> Result<(), Failure> {
     )
     .await
     .map_err(|why| failure("cannot delete the workspace", &why))?;
+    if args.output.output == Format::Json {
+        return print::json(&json!({"id": args.id, "deleted": true}));
+    }
     print::note(&format!("{} is deleted", args.id));
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! `gitpod open`.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::process::Command;
 
 use super::connect::{connect_access, connect_page, failure};
 use crate::cli::{Format, OpenArgs, StateDir};
@@ -23,13 +25,31 @@ pub(crate) async fn open(args: OpenArgs) -> Result<(), Failure> {
     } else {
         "15 minutes"
     };
-    let opened = !args.no_browser && open_browser(&args.state, &url);
+    let opened = match args.no_browser {
+        true => Opened::Nothing,
+        false => open_browser(&args.state, &url).await,
+    };
     print::note(&match opened {
-        true => "opened in your browser; the link signs one browser in, once".to_owned(),
-        false => format!("the link signs one browser in, once, within {lasts}"),
+        Opened::Browser => "opened in your browser; the link signs one browser in, once".to_owned(),
+        Opened::Nothing => format!("the link signs one browser in, once, within {lasts}"),
+        Opened::Failed(why) => format!(
+            "no browser was opened: {why}; open the link by hand, it signs one browser in, once, within {lasts}"
+        ),
     });
     Ok(())
 }
+
+/// What became of the browser.
+enum Opened {
+    Browser,
+    /// None is here, or none was wanted.
+    Nothing,
+    /// It, or what opens it, has failed: why.
+    Failed(String),
+}
+
+/// How long a program may take to fail. One that goes on is the browser itself.
+const FAILS_WITHIN: Duration = Duration::from_secs(3);
 
 async fn link(args: &OpenArgs) -> Result<String, Failure> {
     let cannot = |why: tonic::Status| failure("cannot make a link", &why);
@@ -47,30 +67,39 @@ async fn link(args: &OpenArgs) -> Result<String, Failure> {
     Ok(answer.into_inner().url)
 }
 
-/// Whether a browser was started. That there is none is no failure: the link is printed.
+/// Starts a browser. That there is none is no failure: the link is printed.
 ///
 /// The link is a secret until it is used, so the browser is not told it among its
 /// arguments, which everybody on the machine can see, but in a file.
-fn open_browser(state: &StateDir, url: &str) -> bool {
+async fn open_browser(state: &StateDir, url: &str) -> Opened {
     let Some(program) = browser() else {
-        return false;
+        return Opened::Nothing;
     };
     let file = match state_dir::locate(state.state_dir.as_deref()) {
         Ok(dir) => dir.join("open.html"),
-        Err(_) => return false,
+        Err(_) => return Opened::Nothing,
     };
     if let Err(why) = private_file::replace(&file, &leading_to(url)) {
-        tracing::debug!(%why, "no file for the browser");
-        return false;
+        return Opened::Failed(format!("{} cannot be written: {why}", file.display()));
     }
     let quiet = || Stdio::null();
-    Command::new(program)
+    let started = Command::new(&program)
         .arg(&file)
         .stdin(quiet())
         .stdout(quiet())
         .stderr(quiet())
-        .spawn()
-        .is_ok()
+        .spawn();
+    let name = program.display();
+    let mut child = match started {
+        Ok(child) => child,
+        Err(why) => return Opened::Failed(format!("`{name}` cannot be started: {why}")),
+    };
+    match tokio::time::timeout(FAILS_WITHIN, child.wait()).await {
+        Ok(Ok(status)) if !status.success() => {
+            Opened::Failed(format!("`{name}` ended with {status}"))
+        }
+        _ => Opened::Browser,
+    }
 }
 
 /// What opens files here, if there is a screen to show them.

@@ -82,10 +82,7 @@ fn finish(workspace: Workspace, args: &StartArgs) -> Result<(), Failure> {
             } else {
                 workspace.failure.clone()
             })
-            .fix(format!(
-                "mend the cause and `gitpod start {0}`, or `gitpod delete {0}`",
-                workspace.id
-            ))
+            .fix(fix(&workspace.id, args))
     });
     match args.output.output {
         Format::Json => print::json(&WorkspaceView::from(workspace))?,
@@ -101,6 +98,16 @@ fn finish(workspace: Workspace, args: &StartArgs) -> Result<(), Failure> {
         Format::Text => {}
     }
     failed.map_or(Ok(()), Err)
+}
+
+/// A workspace keeps its branch, so a wrong one cannot be mended in it.
+fn fix(id: &str, args: &StartArgs) -> String {
+    match args.checkout.branch {
+        Some(_) => format!(
+            "if there is no such branch, `gitpod delete {id}` and start with another --branch; else mend the cause and `gitpod start {id}`"
+        ),
+        None => format!("mend the cause and `gitpod start {id}`, or `gitpod delete {id}`"),
+    }
 }
 
 /// A workspace that exists, or a repository to make one of.

@@ -1,7 +1,9 @@
 //! `gitpod stop`.
 
+use serde_json::json;
+
 use super::connect::{connect, failure};
-use crate::cli::StopArgs;
+use crate::cli::{Format, StopArgs};
 use crate::exit::Failure;
 use crate::local::StopRequest;
 use crate::print;
@@ -18,6 +20,9 @@ pub(crate) async fn stop(args: StopArgs) -> Result<(), Failure> {
         .await
         .map_err(|why| failure("cannot stop the workspace", &why))?;
     let id = args.id;
+    if args.output.output == Format::Json {
+        return print::json(&json!({"id": id, "phase": "stopped"}));
+    }
     print::note(&format!(
         "{id} is stopped; its files are kept, `gitpod start {id}` starts it again"
     ));

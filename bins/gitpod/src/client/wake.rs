@@ -1,7 +1,9 @@
 //! `gitpod wake`.
 
+use serde_json::json;
+
 use super::connect::{connect_access, failure};
-use crate::cli::{Wake, WakeArgs};
+use crate::cli::{Format, Wake, WakeArgs};
 use crate::exit::Failure;
 use crate::local::SetWakeRequest;
 use crate::print;
@@ -18,6 +20,9 @@ pub(crate) async fn wake(args: WakeArgs) -> Result<(), Failure> {
         .await
         .map_err(|why| failure("cannot change who wakes the workspace", &why))?;
     let id = args.id;
+    if args.output.output == Format::Json {
+        return print::json(&json!({"id": id, "wake": args.policy}));
+    }
     print::note(&match args.policy {
         Wake::Owner => format!("{id} starts when its owner comes to it"),
         Wake::Anyone => format!("{id} starts when anyone comes to it who may use it"),

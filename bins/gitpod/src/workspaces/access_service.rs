@@ -96,11 +96,15 @@ impl Access for Workspaces {
     ) -> Result<Response<UnshareResponse>, Status> {
         let request = request.into_inner();
         let id = parse(&request.workspace_id)?;
+        let workspace = &id;
         let share = Some(request.share_id.as_str())
             .filter(|id| !id.is_empty())
             .map(|id| {
-                id.parse()
-                    .map_err(|why| WorkspaceError::Invalid(format!("{id:?}: {why}")))
+                id.parse().map_err(|why| {
+                    WorkspaceError::Invalid(format!(
+                        "{id:?}: {why}; fix: `gitpod share {workspace} --list` shows those it has"
+                    ))
+                })
             })
             .transpose()?;
         let count = Self::unshare(self, &id, share).await?;

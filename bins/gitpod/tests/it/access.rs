@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::harness::{PATIENCE, Response, Up, free_port, gitpod, program, repository, wait_until};
 
 fn text(output: &std::process::Output) -> String {
@@ -68,6 +70,49 @@ fn browser_is_not_told_the_link_among_its_arguments() {
     let (arguments, file) = told.split_once('\n').unwrap();
     assert!(!arguments.contains("once="), "{arguments}");
     assert!(file.contains(&url), "{file}");
+}
+
+#[test]
+fn what_changes_something_tells_scripts_what_it_did() {
+    let up = Up::new();
+    let repo = repository(&[]);
+    let workspace = up.start(repo.path());
+    let id = workspace.id();
+    for (command, told) in [
+        (
+            &["timeout", id, "2d"][..],
+            json!({"id": id, "timeout": "48h0m0s"}),
+        ),
+        (&["wake", id, "never"], json!({"id": id, "wake": "never"})),
+        (
+            &["stop", id, "--now"],
+            json!({"id": id, "phase": "stopped"}),
+        ),
+        (&["delete", id], json!({"id": id, "deleted": true})),
+    ] {
+        let command = [command, &["-o", "json"]].concat();
+        assert_eq!(up.json(&command), told, "{command:?}");
+    }
+}
+
+#[test]
+fn browser_that_does_not_start_is_not_said_to_be_open() {
+    let up = Up::new();
+    for (program, why) in [
+        ("false", "exit status: 1"),
+        ("/nowhere/browser", "cannot be started"),
+    ] {
+        let output = gitpod()
+            .args(["open"])
+            .env("GITPOD_STATE_DIR", up.state_dir())
+            .env("BROWSER", program)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "the link is printed");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!said.contains("opened in your browser"), "{said}");
+        assert!(said.contains(why) && said.contains("by hand"), "{said}");
+    }
 }
 
 #[test]
