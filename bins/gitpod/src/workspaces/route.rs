@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gitpod_bridge::{ExposedPort, InstanceRow, PortProtocol, PortVisibility};
 use gitpod_lifecycle::StatusUpdate;
 use gitpod_routing::{
-    MemoryProvider, OwnerToken, PortInfo, Protocol, WakePolicy, WorkspaceId, WorkspaceInfo,
+    MemoryProvider, OwnerToken, PortInfo, Protocol, RunState, WakePolicy, WorkspaceId,
+    WorkspaceInfo,
 };
 
 /// What routing is told: of each workspace its latest run, and who may wake it.
@@ -61,22 +62,34 @@ impl Routes {
         self.table.remove(id);
     }
 
-    fn insert(&self, info: WorkspaceInfo) {
+    fn insert(&self, mut info: WorkspaceInfo) {
         let policies = self.lock();
-        let known = self.table.get(&info.id);
-        let newer_known = known.is_some_and(|known| {
-            known.instance != info.instance && known.created_at > info.created_at
-        });
-        if !newer_known {
-            let policy = policies.get(&info.id).copied();
-            self.table
-                .insert(info.with_wake(policy.unwrap_or_default()));
+        if let Some(known) = self.table.get(&info.id) {
+            if known.instance != info.instance && known.created_at > info.created_at {
+                return;
+            }
+            if info.state == RunState::Starting {
+                keep_ports(&mut info, &known);
+            }
         }
+        let policy = policies.get(&info.id).copied();
+        self.table
+            .insert(info.with_wake(policy.unwrap_or_default()));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, WakePolicy>> {
         // Nothing in it is half done when a thread panics.
         self.policies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Until its content is there, a run does not know what `.gitpod.yml` says of its ports. Who
+/// might use one before is held until then, and not sent away.
+fn keep_ports(starting: &mut WorkspaceInfo, known: &WorkspaceInfo) {
+    for port in &known.ports {
+        if starting.port(port.number).is_none() {
+            starting.ports.push(port.clone());
+        }
     }
 }
 
@@ -108,8 +121,6 @@ fn port(port: &ExposedPort) -> Option<PortInfo> {
 
 #[cfg(test)]
 mod tests {
-    use gitpod_routing::RunState;
-
     use super::*;
 
     fn info(instance: &str, seconds: u64) -> WorkspaceInfo {
@@ -129,6 +140,23 @@ mod tests {
         routes.insert(info("i-2", 2));
         routes.insert(info("i-1", 1));
         assert_eq!(table.get(&id()).unwrap().instance.as_str(), "i-2");
+    }
+
+    #[test]
+    fn ports_of_the_run_before_count_until_the_next_one_runs() {
+        let table = MemoryProvider::new();
+        let routes = Routes::new(table.clone());
+        let ports = || table.get(&id()).unwrap().ports.clone();
+        let public = PortInfo::new(3000).public();
+        routes.insert(info("i-1", 1).with_ports(vec![public.clone()]));
+        for _ in 0..2 {
+            let mut starting = info("i-2", 2).with_ports(vec![PortInfo::new(4000)]);
+            starting.state = RunState::Starting;
+            routes.insert(starting);
+            assert_eq!(ports(), [PortInfo::new(4000), public.clone()]);
+        }
+        routes.insert(info("i-2", 2).running_at([127, 0, 0, 1].into()));
+        assert_eq!(ports(), []);
     }
 
     #[test]
