@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use gitpod_bridge::{InstanceRow, Workspace, WorkspaceStore};
+use gitpod_bridge::{InstanceRow, Workspace, WorkspaceRecord, WorkspaceStore};
 use gitpod_lifecycle::{GoDuration, ManageError, PortSpec, TimeoutKind};
 use gitpod_routing::{
     HostTarget, InstanceId, LocalPath, NewShare, SecretUrl, Share, ShareId, ShareScope, WorkspaceId,
@@ -142,6 +142,18 @@ impl Workspaces {
     ) -> Result<(), WorkspaceError> {
         let _turn = self.shared.turns.wait(id).await;
         let record = self.record(id).await?;
+        self.keep_timeout(&record, limit).await?;
+        self.send_workspace(id).await;
+        Ok(())
+    }
+
+    /// Writes `limit` down with the workspace of `record`, whose turn it is, and gives it to
+    /// its run.
+    pub(super) async fn keep_timeout(
+        &self,
+        record: &WorkspaceRecord,
+        limit: GoDuration,
+    ) -> Result<(), WorkspaceError> {
         let keep = |definition: &mut Definition| definition.timeout = Some(limit.to_string());
         let mut wanted = definition::of(&record.workspace);
         keep(&mut wanted);
@@ -157,9 +169,7 @@ impl Workspaces {
                 set => set?,
             }
         }
-        self.redefine(&record.workspace, keep).await?;
-        self.send_workspace(id).await;
-        Ok(())
+        self.redefine(&record.workspace, keep).await
     }
 
     /// Changes what is kept of `workspace`, whose turn it is.

@@ -34,8 +34,8 @@ impl Workspaces {
         Ok((id, instance))
     }
 
-    /// Starts a stopped workspace again, with its files. One that runs is left as
-    /// it is.
+    /// Starts a stopped workspace again, with its files. One that runs goes on; what is
+    /// said of it holds for both.
     pub(crate) async fn start(
         &self,
         id: &WorkspaceId,
@@ -43,21 +43,19 @@ impl Workspaces {
         wake: Option<Wake>,
     ) -> Result<InstanceId, WorkspaceError> {
         let _turn = self.shared.turns.wait(id).await;
-        let record = self.record(id).await?;
+        let mut record = self.record(id).await?;
         if let Some(wake) = wake {
             self.keep_policy(&record.workspace, wake).await?;
+            record = self.record(id).await?;
+        }
+        if let Some(text) = timeout {
+            self.keep_timeout(&record, limit(&text)?).await?;
+            record = self.record(id).await?;
         }
         if let Some(row) = record.latest.as_ref().filter(|row| !row.is_stopped()) {
             return Ok(row.id.clone());
         }
-        let mut definition = definition::of(&record.workspace);
-        definition.wake = wake.unwrap_or(definition.wake);
-        if timeout.is_some() {
-            definition.timeout = timeout;
-            definition.check()?;
-            let kept = definition.to_json();
-            self.shared.store.redefine_workspace(id, kept).await?;
-        }
+        let definition = definition::of(&record.workspace);
         definition.check()?;
         self.run(id, &definition).await
     }
@@ -124,14 +122,17 @@ impl Definition {
         let Some(text) = &self.timeout else {
             return Ok(None);
         };
-        let parsed: GoDuration = text.parse().map_err(|why| {
-            WorkspaceError::Invalid(format!("timeout {text:?}: {why}; fix: write it like 30m"))
-        })?;
-        let positive = parsed.to_std().filter(|duration| !duration.is_zero());
+        let positive = limit(text)?.to_std().filter(|duration| !duration.is_zero());
         positive.map(Some).ok_or_else(|| {
             WorkspaceError::Invalid(format!(
                 "timeout {text:?} is not longer than zero; fix: write it like 30m"
             ))
         })
     }
+}
+
+fn limit(text: &str) -> Result<GoDuration, WorkspaceError> {
+    text.parse().map_err(|why| {
+        WorkspaceError::Invalid(format!("timeout {text:?}: {why}; fix: write it like 30m"))
+    })
 }

@@ -249,6 +249,9 @@ fn ports_and_timeout_are_the_workspaces_and_hold_for_its_next_runs() {
         stops_at > now + jiff::SignedDuration::from_hours(4),
         "{stops_at}"
     );
+    // Said of one that runs already, it holds as well.
+    up.json(&["start", id, "--timeout", "6h", "-o", "json"]);
+    assert_eq!(up.describe(id)["timeout"], "6h");
     // Nobody listens, which everybody is told of a public port, and nobody of a private one.
     let status = |port| up.request(&workspace.host(port), "/", &[]).status();
     assert_eq!((status(3000), status(4000), status(5000)), (404, 404, 401));
