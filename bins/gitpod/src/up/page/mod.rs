@@ -71,9 +71,7 @@ impl Page {
         address: SocketAddr,
         state_dir: &Path,
     ) -> Result<Self, Failure> {
-        let sessions = Sessions::open(state_dir.join(SESSIONS)).map_err(|why| {
-            Failure::failed("cannot read who is signed in to the page").because(&why)
-        })?;
+        let sessions = Sessions::open(state_dir.join(SESSIONS))?;
         Ok(Self {
             shared: Arc::new(Shared {
                 workspaces,

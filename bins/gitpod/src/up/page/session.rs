@@ -12,6 +12,7 @@ use rand::rngs::OsRng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::exit::Failure;
 use crate::private_file;
 
 /// How long a link waits to be opened.
@@ -48,13 +49,10 @@ struct Kept {
 
 impl Sessions {
     /// Reads what was kept in `file`.
-    pub(super) fn open(file: PathBuf) -> io::Result<Self> {
-        let kept: Kept = match std::fs::read(&file) {
-            // What cannot be understood lets nobody in.
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
-            Err(why) if why.kind() == io::ErrorKind::NotFound => Kept::default(),
-            Err(why) => return Err(why),
-        };
+    pub(super) fn open(file: PathBuf) -> Result<Self, Failure> {
+        let text = private_file::read(&file)?.unwrap_or_default();
+        // What cannot be understood lets nobody in.
+        let kept: Kept = serde_json::from_str(&text).unwrap_or_default();
         let at = |seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
         let known = Known {
             invitations: HashMap::new(),
@@ -82,13 +80,23 @@ impl Sessions {
     /// none, or not any more.
     pub(super) fn accept(&self, invitation: &str) -> io::Result<Option<String>> {
         let mut known = self.lock();
-        let until = known.invitations.remove(&hash(invitation));
-        if !until.is_some_and(is_to_come) {
+        let invitation = hash(invitation);
+        if !known
+            .invitations
+            .get(&invitation)
+            .copied()
+            .is_some_and(is_to_come)
+        {
             return Ok(None);
         }
         let secret = secret()?;
         insert(&mut known.sessions, hash(&secret), SESSION);
-        keep(&self.file, &known)?;
+        if let Err(why) = keep(&self.file, &known) {
+            // Nobody was let in, so the link still lets somebody in.
+            known.sessions.remove(&hash(&secret));
+            return Err(why);
+        }
+        known.invitations.remove(&invitation);
         Ok(Some(secret))
     }
 
@@ -210,10 +218,40 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sessions.json");
         let kept = format!(r#"{{"sessions":{{"{}":1}}}}"#, hash("old"));
-        std::fs::write(&path, kept).unwrap();
+        private_file::replace(&path, &kept).unwrap();
         assert!(!Sessions::open(path.clone()).unwrap().is_signed_in("old"));
-        std::fs::write(&path, "no JSON").unwrap();
+        private_file::replace(&path, "no JSON").unwrap();
         assert!(!Sessions::open(path).unwrap().is_signed_in("old"));
+    }
+
+    #[test]
+    fn file_that_others_may_have_written_is_refused_with_a_fix() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sessions.json");
+        let told = || Sessions::open(path.clone()).unwrap_err().to_string();
+        private_file::make_pipe(&path);
+        assert!(told().contains("fix:"), "{}", told());
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert!(told().contains("fix:"), "{}", told());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "{}").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
+        assert!(told().contains("chmod 600"), "{}", told());
+    }
+
+    #[test]
+    fn link_opens_again_what_could_not_be_written_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let sessions = sessions(&dir);
+        let link = sessions.invite().unwrap();
+        let in_the_way = dir.path().join("sessions.new");
+        std::fs::create_dir(&in_the_way).unwrap();
+        assert!(sessions.accept(&link).is_err());
+        assert!(sessions.lock().sessions.is_empty());
+        std::fs::remove_dir(in_the_way).unwrap();
+        assert!(sessions.accept(&link).unwrap().is_some());
+        assert!(sessions.accept(&link).unwrap().is_none());
     }
 
     #[test]
