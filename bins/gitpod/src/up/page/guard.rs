@@ -2,6 +2,7 @@
 //! page itself.
 
 use axum::extract::{Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -16,7 +17,8 @@ pub(super) async fn change(State(page): State<Page>, request: Request, next: Nex
         .split(';')
         .next()
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
-    if !comes_from_page(headers) || !is_own_origin(headers) {
+    let authority = request.uri().authority();
+    if !comes_from_page(headers) || !is_own_origin(headers, authority) {
         return foreign().into_response();
     }
     if !is_json {
@@ -88,14 +90,15 @@ fn fetch_site(headers: &HeaderMap) -> &str {
 
 /// Whether the one `Origin` is that of the page, port included. The host cannot be
 /// chosen by the script of a page, and [`Front`](super::Front) has checked it.
-fn is_own_origin(headers: &HeaderMap) -> bool {
+fn is_own_origin(headers: &HeaderMap, authority: Option<&Authority>) -> bool {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let (Some(origin), None) = (origins.next(), origins.next()) else {
         return false;
     };
-    let host = headers
-        .get(header::HOST)
-        .map_or(&b""[..], HeaderValue::as_bytes);
+    // HTTP/2 names the host in the address.
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
+    let host = authority.map(|it| it.as_str().as_bytes()).or(host);
+    let host = host.unwrap_or_default();
     origin
         .as_bytes()
         .strip_prefix(b"http://")
@@ -167,7 +170,7 @@ mod tests {
     #[test]
     fn only_the_very_same_origin_may_change_something() {
         let own = "http://localhost:8080";
-        assert!(is_own_origin(&headers(&[("origin", own)])));
+        assert!(is_own_origin(&headers(&[("origin", own)]), None));
         for origin in [
             "http://localhost:3000",
             "http://localhost",
@@ -179,13 +182,23 @@ mod tests {
             "http://",
             "",
         ] {
-            assert!(!is_own_origin(&headers(&[("origin", origin)])), "{origin}");
+            assert!(
+                !is_own_origin(&headers(&[("origin", origin)]), None),
+                "{origin}"
+            );
         }
-        assert!(!is_own_origin(&headers(&[])), "browsers always say it");
-        assert!(!is_own_origin(&headers(&[
-            ("origin", own),
-            ("origin", own)
-        ])));
+        assert!(
+            !is_own_origin(&headers(&[]), None),
+            "browsers always say it"
+        );
+        let twice = headers(&[("origin", own), ("origin", own)]);
+        assert!(!is_own_origin(&twice, None));
+        let mut of_http2 = headers(&[("origin", own)]);
+        of_http2.remove(header::HOST);
+        let host = |text| Authority::from_static(text);
+        assert!(is_own_origin(&of_http2, Some(&host("localhost:8080"))));
+        assert!(!is_own_origin(&of_http2, Some(&host("evil.test"))));
+        assert!(!is_own_origin(&of_http2, None));
     }
 
     #[test]

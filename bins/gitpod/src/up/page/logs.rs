@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, StreamExt};
 use serde_json::json;
@@ -22,11 +22,14 @@ use super::form::Named;
 use super::refusal::Refusal;
 use crate::local::{LogsRequest, LogsResponse, workspaces_server::Workspaces as _};
 
+/// How often it is looked whether the browser is still signed in.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const QUEUE: usize = 64;
 
 pub(super) async fn logs(
     State(page): State<Page>,
+    headers: HeaderMap,
     Named(id): Named<String>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
     let request = LogsRequest {
@@ -45,9 +48,23 @@ pub(super) async fn logs(
     let mut chunks = answer.await.map_err(cannot)?.into_inner();
     let (sender, receiver) = mpsc::channel(QUEUE);
     let closing = page.shared.closing.clone();
+    let session = page.session_of(&headers).unwrap_or_default();
     let tell = async move {
+        let mut look = tokio::time::interval(LOOK_EVERY);
         let mut texts = Texts::default();
-        while let Some(Ok(chunk)) = chunks.next().await {
+        loop {
+            let chunk = tokio::select! {
+                _ = look.tick() => None,
+                chunk = chunks.next() => Some(chunk),
+            };
+            if !page.shared.sessions.is_signed_in(&session) {
+                return;
+            }
+            let chunk = match chunk {
+                None => continue,
+                Some(Some(Ok(chunk))) => chunk,
+                Some(_) => break,
+            };
             let data = json!({"text": texts.decode(&chunk), "task": chunk.task});
             let event = Event::default().event("output").data(data.to_string());
             if sender.send(Ok(event)).await.is_err() {
