@@ -30,7 +30,9 @@ pub(crate) fn check(location: &str, branch: Option<&str>) -> Result<(), Failure>
         // Without what it may hold of credentials.
         let shown = source.remote_for_people();
         let what = format!("cannot make a workspace of `{}`", shown.escape_debug());
-        Failure::new(Kind::Usage, what).because(&why).fix(FIX)
+        let is_branch = branch.is_some() && check(location, None).is_ok();
+        let fix = if is_branch { BRANCH_FIX } else { FIX };
+        Failure::new(Kind::Usage, what).because(&why).fix(fix)
     })
 }
 
@@ -64,6 +66,7 @@ fn no_repository(text: &str) -> Failure {
     Failure::failed(format!("cannot make a workspace of {text:?}")).fix(FIX)
 }
 
+const BRANCH_FIX: &str = "name a branch or a tag of it with --branch, such as main";
 const FIX: &str = "name a git repository: a URL such as https://example.com/repo.git, or the path of its top directory";
 
 #[cfg(test)]
@@ -89,6 +92,16 @@ mod tests {
     fn missing_repository_says_what_to_do() {
         let text = location("./no/such/place", None).unwrap_err().to_string();
         assert!(text.contains("fix: name a git repository"), "{text}");
+    }
+
+    #[test]
+    fn wrong_branch_is_not_taken_for_a_wrong_repository() {
+        let refused = location("https://example.com/x", Some("-x")).unwrap_err();
+        let told = refused.to_string();
+        assert!(told.contains("fix: name a branch"), "{told}");
+        let refused = location("ftp://example.com/x", Some("-x")).unwrap_err();
+        let told = refused.to_string();
+        assert!(told.contains("fix: name a git repository"), "{told}");
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl<const N: usize> Table<N> {
     pub(super) fn row(&mut self, cells: [Cell; N]) {
         let plain = |text: &str| {
             let text = strip_str(text).to_string();
-            text.replace(|c: char| c.is_control(), " ")
+            text.replace(print::is_wild, " ")
         };
         self.rows
             .push(cells.map(|(text, tone)| (plain(&text), tone)));

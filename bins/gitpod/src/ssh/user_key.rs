@@ -54,6 +54,7 @@ impl FromStr for UserKey {
     type Err = KeyRefusal;
 
     fn from_str(line: &str) -> Result<Self, KeyRefusal> {
+        let line = tame_comment(line.trim());
         let line = line.trim();
         if line.contains("PRIVATE KEY") {
             return Err(KeyRefusal::Private);
@@ -79,6 +80,15 @@ impl FromStr for UserKey {
         let line = key.to_openssh().map_err(|_| KeyRefusal::NoKey)?;
         Ok(Self { key, line })
     }
+}
+
+/// Without control characters in what follows a kind and a key, which means nothing. A line
+/// that goes on in another one stays as it is: that is none of `authorized_keys`.
+fn tame_comment(line: &str) -> String {
+    let comment = line.match_indices(' ').nth(1).map(|(at, _)| at);
+    let (key, comment) = line.split_at(comment.unwrap_or(line.len()));
+    let is_wild = |letter: char| crate::print::is_wild(letter) && !matches!(letter, '\n' | '\r');
+    format!("{key}{}", comment.replace(is_wild, ""))
 }
 
 /// Whether a key follows behind something else.
@@ -180,6 +190,8 @@ mod tests {
         assert!(!key.is_called("bob"));
         let other: UserKey = format!("{KEY} other").parse().unwrap();
         assert!(key.is_same_as(&other));
+        let wild: UserKey = format!("{KEY} a\x1b[31mb\u{9b} \u{202e}c").parse().unwrap();
+        assert_eq!(wild.comment(), "a[31mb c");
     }
 
     #[test]
@@ -202,7 +214,7 @@ mod tests {
             ("ssh-ed25519".to_owned(), KeyRefusal::NoKey),
             ("ssh-ed25519 AAAA".to_owned(), KeyRefusal::NoKey),
             (format!("{KEY}\nssh-rsa x"), KeyRefusal::NoKey),
-            (format!("{KEY} \x1b[31m"), KeyRefusal::NoKey),
+            (KEY.replace("AAAA", "AA\x1bAA"), KeyRefusal::NoKey),
             (KEY.replace("ssh-ed25519", "ssh-rsa"), KeyRefusal::NoKey),
         ] {
             assert_eq!(text.parse::<UserKey>().unwrap_err(), why, "{text:?}");

@@ -54,14 +54,7 @@ impl TryFrom<UpArgs> for Config {
     type Error = Failure;
 
     fn try_from(args: UpArgs) -> Result<Self, Failure> {
-        let hosts = HostPattern::new(&args.domain).map_err(|why| {
-            Failure::new(
-                Kind::Usage,
-                format!("cannot use {:?} as domain", args.domain),
-            )
-            .because(&why)
-            .fix("name one like ws.localhost with --domain")
-        })?;
+        let hosts = hosts(&args.domain)?;
         if !args.listen.ip().is_loopback() {
             crate::print::note(&format!(
                 "warning: {} can be reached from other machines, and traffic to it is not encrypted",
@@ -98,6 +91,19 @@ impl TryFrom<UpArgs> for Config {
     }
 }
 
+fn hosts(domain: &str) -> Result<HostPattern, Failure> {
+    let what = format!("cannot use {domain:?} as domain");
+    let cannot =
+        || Failure::new(Kind::Usage, what.clone()).fix("name one like ws.localhost with --domain");
+    let last = domain.trim_end_matches('.').rsplit('.').next();
+    // Browsers take a name that ends in a number for an address (URL standard, section 3.5).
+    let is_number = |last: &str| !last.is_empty() && last.bytes().all(|it| it.is_ascii_digit());
+    if last.is_some_and(is_number) {
+        return Err(cannot().why("it is an address, and nothing has a name under one"));
+    }
+    HostPattern::new(domain).map_err(|why| cannot().because(&why))
+}
+
 fn limits(settings: &[Setting]) -> Limits {
     let mut limits = Limits::new();
     for setting in settings {
@@ -117,6 +123,21 @@ fn ide(text: &str) -> Result<Ide, Failure> {
                     .fix("use auto, none, or a command such as `jupyter lab --port {port}`"));
             }
             Ok(Ide::Command(words))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workspaces_have_no_names_under_an_address() {
+        assert!(hosts("ws.localhost").is_ok());
+        assert!(hosts("7.example.test").is_ok());
+        for domain in ["127.0.0.1", "10.0.0.1.", "[::1]", "x.7", ""] {
+            let told = hosts(domain).unwrap_err().to_string();
+            assert!(told.contains("fix: name one like"), "{domain}: {told}");
         }
     }
 }
