@@ -112,9 +112,7 @@ pub enum RecordError {
         problem: String,
     },
     /// The store has no room left.
-    #[error(
-        "no space left to keep the record of instance {0}; free some space, it is tried again by itself"
-    )]
+    #[error("no space left to keep the record of instance {0}; free some space and try again")]
     Full(InstanceId),
     /// The store does not work now.
     #[error("store of records does not work: {what}")]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gitpod_routing::InstanceId;
 
+use super::reserve::Reserve;
 use crate::content::ContentError;
 use crate::spec::WorkspaceName;
 
@@ -22,6 +23,7 @@ use crate::spec::WorkspaceName;
 ///                       /logs/<instance>/<task>.log
 ///                       /state/          what the supervisor remembers
 ///                       /content.json    whether the content is complete
+/// reserve/                               room that is given back on a full disk
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Layout {
@@ -39,6 +41,12 @@ impl Layout {
     #[must_use]
     pub fn instances(&self) -> PathBuf {
         self.root.join("instances")
+    }
+
+    /// Room that is given back when the disk is full.
+    #[must_use]
+    pub fn reserve(&self) -> Reserve {
+        Reserve::new(self.root.join("reserve"))
     }
 
     /// Directory of one instance.

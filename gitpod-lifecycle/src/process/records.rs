@@ -13,8 +13,11 @@ use super::disk::{Disk, Files};
 use super::private_file::{
     Durability, is_full, make_dir_on_disk, remove_on_disk, remove_unfinished, replace,
 };
+use super::reserve::Reserve;
 use crate::change::Changes;
+use crate::condition::ConditionType;
 use crate::memory::MemoryRecords;
+use crate::phase::Phase;
 use crate::records::{Listing, Record, RecordError, Records};
 use crate::spec::Spec;
 use crate::status::Status;
@@ -33,6 +36,8 @@ pub struct FileRecords {
     broken: Arc<Vec<(String, String)>>,
     /// Held by whoever writes.
     writing: Arc<Mutex<()>>,
+    /// Room for what is written of an instance that stops.
+    reserve: Option<Reserve>,
 }
 
 /// Name of the file in the directory of an instance.
@@ -66,7 +71,25 @@ impl FileRecords {
             known: MemoryRecords::holding(records),
             broken: Arc::new(broken),
             writing: Arc::default(),
+            reserve: None,
         })
+    }
+
+    /// On a full disk, what is written of an instance that is to stop finds its room in
+    /// `reserve`, which is filled again as instances come and go.
+    #[must_use]
+    pub fn with_reserve(self, reserve: Reserve) -> Self {
+        Self {
+            reserve: Some(reserve),
+            ..self
+        }
+    }
+
+    /// Takes from the disk what the reserve lacks, if there is plenty.
+    async fn fill_reserve(&self) {
+        if let Some(reserve) = self.reserve.clone() {
+            let _ = spawn_blocking(move || reserve.fill()).await;
+        }
     }
 
     fn path(&self, instance: &InstanceId) -> PathBuf {
@@ -81,11 +104,16 @@ impl FileRecords {
             .map_err(|why| RecordError::unavailable("write a record", why))?;
         let files = Arc::clone(&self.files);
         let is_first = record.version == 1;
+        let reserve = self.reserve.clone().filter(|_| is_to_stop(&record));
         let written = spawn_blocking(move || {
             if let Some(dir) = path.parent().filter(|_| is_first) {
                 make_dir_on_disk(&*files, dir)?;
             }
-            replace(&*files, &path, &text, Durability::OnDisk)
+            let write = || replace(&*files, &path, &text, Durability::OnDisk);
+            match reserve {
+                Some(reserve) => reserve.make_room_for(write),
+                None => write(),
+            }
         });
         match written.await {
             Ok(Ok(())) => {
@@ -107,6 +135,7 @@ impl Records for FileRecords {
     async fn create(&self, spec: Spec, status: Status) -> Result<Record, RecordError> {
         let this = self.clone();
         finish(async move {
+            this.fill_reserve().await;
             let _writing = this.writing.lock().await;
             let id = spec.instance.clone();
             if this.known.find(&id).is_some() || this.files.exists(&this.path(&id)) {
@@ -143,6 +172,7 @@ impl Records for FileRecords {
                 .map_err(|why| RecordError::unavailable(what.clone(), why))?
                 .map_err(|why| RecordError::unavailable(what, why))?;
             this.known.forget(&id);
+            this.fill_reserve().await;
             Ok(())
         })
         .await
@@ -165,6 +195,15 @@ impl Records for FileRecords {
     fn changes(&self) -> Changes {
         self.known.changes()
     }
+}
+
+/// Whether it makes room when this is kept.
+fn is_to_stop(record: &Record) -> bool {
+    let asked = [ConditionType::StoppedByRequest, ConditionType::Aborted];
+    let conditions = &record.status.conditions;
+    record.spec.deletion_requested_at.is_some()
+        || matches!(record.status.phase, Phase::Stopping | Phase::Stopped)
+        || asked.iter().any(|kind| conditions.is_true(kind))
 }
 
 /// Goes on although whoever asked may lose interest: file and memory must agree.
@@ -216,6 +255,9 @@ fn read(files: &dyn Files, path: &Path) -> Result<Option<Record>, String> {
     }
 }
 
+#[cfg(test)]
+#[path = "records/full_disk.rs"]
+mod full_disk;
 #[cfg(test)]
 #[path = "records/power_failure.rs"]
 mod power_failure;

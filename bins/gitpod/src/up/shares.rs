@@ -1,9 +1,12 @@
 //! Shares that outlive `up`, in a file.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use gitpod_lifecycle::process::Reserve;
 use gitpod_routing::{
     Changes, MemoryShares, Share, ShareId, ShareScope, ShareStore, ShareStoreError, WorkspaceId,
 };
@@ -21,7 +24,11 @@ pub(super) struct FileShares {
     file: PathBuf,
     shares: MemoryShares,
     /// All that are known, in the order they were made. Held while the file is written.
-    kept: Mutex<Vec<Kept>>,
+    kept: Arc<Mutex<Vec<Kept>>>,
+    /// Those that have ended and may still be in the file. They open nothing.
+    unwritten: Arc<StdMutex<Vec<Share>>>,
+    /// Room for writing that one has ended.
+    reserve: Option<Reserve>,
 }
 
 /// A share as it is written down.
@@ -58,17 +65,29 @@ impl FileShares {
         Ok(Self {
             file,
             shares,
-            kept: Mutex::new(kept),
+            kept: Arc::new(Mutex::new(kept)),
+            unwritten: Arc::default(),
+            reserve: None,
         })
+    }
+
+    /// On a full disk, that a share has ended finds its room in `reserve`.
+    #[must_use]
+    pub(super) fn with_reserve(self, reserve: Reserve) -> Self {
+        Self {
+            reserve: Some(reserve),
+            ..self
+        }
     }
 
     /// Forgets what somebody else has taken out of the file, and learns what is new in it.
     pub(super) async fn read_again(&self) -> Result<(), ShareStoreError> {
         let mut kept = self.kept.lock().await;
         let text = private_file::read(&self.file)
-            .map_err(|why| ShareStoreError::new(std::io::Error::other(why.to_string())))?;
-        let now: Vec<Kept> =
+            .map_err(|why| ShareStoreError::new(io::Error::other(why.to_string())))?;
+        let mut now: Vec<Kept> =
             serde_json::from_str(text.as_deref().unwrap_or("[]")).map_err(ShareStoreError::new)?;
+        now.retain(|share| !lock(&self.unwritten).iter().any(|gone| share.is_of(gone)));
         if now == *kept {
             return Ok(());
         }
@@ -86,10 +105,51 @@ impl FileShares {
         Ok(())
     }
 
-    fn write(&self, kept: &[Kept]) -> Result<(), ShareStoreError> {
-        let text = serde_json::to_string(kept).map_err(ShareStoreError::new)?;
-        private_file::replace(&self.file, &text).map_err(ShareStoreError::new)
+    /// Those that have ended are not in the file any more.
+    fn write(&self, kept: &[Kept]) -> io::Result<()> {
+        write(&self.file, kept)?;
+        lock(&self.unwritten).clear();
+        Ok(())
     }
+
+    /// Writes without what has ended until that works, or until there is no such thing.
+    fn write_later(&self, every: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let (file, kept) = (self.file.clone(), Arc::clone(&self.kept));
+        let unwritten = Arc::downgrade(&self.unwritten);
+        async move {
+            loop {
+                tokio::time::sleep(every).await;
+                let _writing = kept.lock().await;
+                let Some(unwritten) = unwritten.upgrade() else {
+                    return;
+                };
+                let mut unwritten = lock(&unwritten);
+                if unwritten.is_empty() || write_without(&file, &unwritten).is_ok() {
+                    unwritten.clear();
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// How long it takes until a disk may work again.
+const WRITE_AGAIN: Duration = Duration::from_secs(5);
+
+fn write(file: &Path, kept: &[Kept]) -> io::Result<()> {
+    private_file::replace(file, &serde_json::to_string(kept)?)
+}
+
+/// Takes `ended` out of the file, in which another process may have written meanwhile.
+fn write_without(file: &Path, ended: &[Share]) -> io::Result<()> {
+    let text = private_file::read(file).map_err(|why| io::Error::other(why.to_string()))?;
+    let mut kept: Vec<Kept> = serde_json::from_str(text.as_deref().unwrap_or("[]"))?;
+    kept.retain(|kept| !ended.iter().any(|share| kept.is_of(share)));
+    write(file, &kept)
+}
+
+fn lock(shares: &StdMutex<Vec<Share>>) -> MutexGuard<'_, Vec<Share>> {
+    shares.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
@@ -103,25 +163,54 @@ impl ShareStore for FileShares {
             .cloned()
             .collect();
         next.push(Kept::of(&share));
-        self.write(&next)?;
+        self.write(&next).map_err(ShareStoreError::new)?;
         *kept = next;
         self.shares.add(share).await
     }
 
+    /// One that has ended and could not be written down is found as expired, so that it
+    /// can be removed again.
     async fn find(&self, id: ShareId) -> Result<Option<Share>, ShareStoreError> {
-        self.shares.find(id).await
+        let standing = self.shares.find(id).await?;
+        Ok(standing.or_else(|| {
+            let unwritten = lock(&self.unwritten);
+            unwritten.iter().find(|share| share.id == id).cloned()
+        }))
     }
 
     async fn of_workspace(&self, workspace: &WorkspaceId) -> Result<Vec<Share>, ShareStoreError> {
-        self.shares.of_workspace(workspace).await
+        let mut shares = self.shares.of_workspace(workspace).await?;
+        let unwritten = lock(&self.unwritten);
+        let of_it = unwritten.iter().filter(|it| it.workspace == *workspace);
+        shares.extend(of_it.cloned());
+        Ok(shares)
     }
 
-    /// It opens nothing any more in any case; an error says that it may again after a restart.
+    /// It opens nothing any more in any case; an error says that it may again after a
+    /// restart. What could not be written is tried again by itself, and whenever it is
+    /// removed again.
     async fn remove(&self, id: ShareId) -> Result<(), ShareStoreError> {
         let mut kept = self.kept.lock().await;
+        let standing = self.shares.find(id).await?;
         self.shares.remove(id).await?;
         kept.retain(|kept| kept.id != id.to_string());
-        self.write(&kept)
+        let is_first = {
+            let mut unwritten = lock(&self.unwritten);
+            let is_first = unwritten.is_empty();
+            unwritten.extend(standing.map(|mut share| {
+                share.expires_at = SystemTime::UNIX_EPOCH;
+                share
+            }));
+            is_first
+        };
+        let written = match &self.reserve {
+            Some(reserve) => reserve.make_room_for(|| self.write(&kept)),
+            None => self.write(&kept),
+        };
+        if written.is_err() && is_first {
+            tokio::spawn(self.write_later(WRITE_AGAIN));
+        }
+        written.map_err(ShareStoreError::new)
     }
 
     fn changes(&self) -> Option<Changes> {
@@ -141,6 +230,10 @@ impl Kept {
             created_at: seconds(share.created_at),
             expires_at: seconds(share.expires_at),
         }
+    }
+
+    fn is_of(&self, share: &Share) -> bool {
+        self.id == share.id.to_string()
     }
 
     fn share(&self) -> Option<Share> {
@@ -216,5 +309,33 @@ mod tests {
         std::fs::create_dir(dir.path().join("shares.new")).unwrap(); // in the way
         assert!(shares.add(share(1, 60)).await.is_err());
         assert_eq!(shares.find(ShareId::from_u128(1)).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn end_that_cannot_be_written_down_is_written_by_the_next_try_or_later_by_itself() {
+        for by_itself in [true, false] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("shares.json");
+            let shares = FileShares::open(path.clone()).await.unwrap();
+            let (id, workspace) = (ShareId::from_u128(1), share(1, 60).workspace);
+            shares.add(share(1, 60)).await.unwrap();
+            let in_the_way = dir.path().join("shares.new");
+            std::fs::create_dir(&in_the_way).unwrap();
+            for _ in 0..2 {
+                assert!(shares.remove(id).await.is_err());
+                let found = shares.find(id).await.unwrap().unwrap();
+                assert!(!found.is_valid_at(SystemTime::now()), "it opens nothing");
+                let listed = shares.of_workspace(&workspace).await.unwrap();
+                assert_eq!(listed, [found], "else nobody could remove it again");
+            }
+            std::fs::remove_dir(in_the_way).unwrap();
+            match by_itself {
+                true => shares.write_later(Duration::ZERO).await,
+                false => shares.remove(id).await.unwrap(),
+            }
+            assert_eq!(shares.find(id).await.unwrap(), None);
+            let again = FileShares::open(path).await.unwrap();
+            assert_eq!(again.find(id).await.unwrap(), None);
+        }
     }
 }

@@ -71,7 +71,8 @@ impl System {
         let connector = LocalConnector::new(cluster.clone());
         let manager = open_manager(config, &layout, cluster.clone(), &urls).await?;
         let routes = MemoryProvider::new();
-        let shares = Arc::new(FileShares::open(held.path().join("shares.json")).await?);
+        let shares = FileShares::open(held.path().join("shares.json")).await?;
+        let shares = Arc::new(shares.with_reserve(layout.reserve()));
         let links = open_links(config, held, address.port(), shares.clone())?;
         let workspaces = Workspaces::new(
             manager.clone(),
@@ -275,6 +276,9 @@ async fn open_manager(
     let records = FileRecords::open(layout.instances())
         .await
         .map_err(|why| Failure::failed("cannot read the records of instances").because(&why))?;
+    // Whoever wants to make room on a full disk can write down that she does.
+    layout.reserve().fill();
+    let records = records.with_reserve(layout.reserve());
     end_unknown(&records, &cluster).await?;
     let mut timeouts = Timeouts::default();
     timeouts.inactivity = config.timeout;

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 
-use gitpod_lifecycle::process::Layout;
+use gitpod_lifecycle::process::{Layout, Reserve};
 use gitpod_routing::WorkspaceId;
 
 use crate::private_file;
@@ -17,6 +17,7 @@ use crate::private_file;
 pub(super) struct Removal {
     workspace: WorkspaceId,
     dir: PathBuf,
+    reserve: Reserve,
 }
 
 /// No workspace has a name with a dot in it.
@@ -27,6 +28,7 @@ impl Removal {
         Self {
             workspace: workspace.clone(),
             dir: layout.workspaces(),
+            reserve: layout.reserve(),
         }
     }
 
@@ -57,8 +59,10 @@ impl Removal {
 
     /// From now on it is to be done, whatever happens.
     pub(super) fn begin(&self) -> io::Result<()> {
-        private_file::make_dir(&self.dir)?;
-        private_file::replace(&self.path(), "")
+        self.reserve.make_room_for(|| {
+            private_file::make_dir(&self.dir)?;
+            private_file::replace(&self.path(), "")
+        })
     }
 
     /// It is not to be done any more: that the files are gone is on the disk before this

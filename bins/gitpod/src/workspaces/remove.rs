@@ -12,6 +12,9 @@ use super::{WorkspaceError, Workspaces};
 /// How long a stop may take beyond the grace period before its asker is told.
 const STOP_BUDGET: Duration = Duration::from_secs(120);
 
+/// How long a row may take to be written before it is seen to that there is room for it.
+const ROOM_FOR_ROWS: Duration = Duration::from_secs(1);
+
 impl Workspaces {
     /// Stops a workspace, if it runs, and waits until nothing of it does.
     pub(crate) async fn stop(
@@ -61,12 +64,27 @@ impl Workspaces {
         self.shared.manager.delete_content(&name).await?;
         remove_dir(&self.layout().workspace(&name)?).await?;
         self.shared.links.revoke_all(id).await?;
+        self.remove_unknown_run(id).await?;
         // Whoever follows it hears of the end, which its row will tell nobody any more.
         self.send_workspace(id).await;
         self.shared.store.delete_workspace(id).await?;
         self.shared.roster.send_replace(());
         self.shared.routes.forget(id);
         Ok(())
+    }
+
+    /// Of a run whose record is broken nobody else removes what is left.
+    async fn remove_unknown_run(&self, id: &WorkspaceId) -> Result<(), WorkspaceError> {
+        let record = self.record(id).await.ok();
+        let Some(run) = record.and_then(|record| record.latest) else {
+            return Ok(());
+        };
+        match self.shared.manager.describe(&run.id).await {
+            Err(ManageError::NotFound(_)) => {
+                Ok(remove_dir(&self.layout().instance(&run.id)).await?)
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn stop_in_turn(
@@ -109,8 +127,11 @@ impl Workspaces {
                 Some(row) if !row.is_stopped() => {}
                 _ => return Ok(()),
             }
-            // Missed events are no harm: the row is read again.
-            let _ = events.recv().await;
+            // Missed events are no harm: the row is read again. It may find no room.
+            let told = tokio::time::timeout(ROOM_FOR_ROWS, events.recv()).await;
+            if told.is_err() {
+                self.layout().reserve().make_room();
+            }
         }
     }
 }
