@@ -47,10 +47,11 @@ def main():
     # Ctrl-C ends what runs in the foreground, not the shell.
     os.write(terminal, b"""echo go"ing"; sleep 1000\n""")
     read_until(terminal, b"going", give_up)
-    os.write(terminal, b"\x03")
-    # What was typed right behind Ctrl-C may be thrown away with what was typed before.
+    # What was typed right behind Ctrl-C may be thrown away with what was typed before; and a shell that has said `going` may
+    # not have handed the terminal to the program yet.
     seen = ""
     while "alive" not in seen:
+        os.write(terminal, b"\x03")
         os.write(terminal, b"""echo al"ive"\n""")
         if time.monotonic() > give_up:
             sys.exit(f"no shell after Ctrl-C: {seen!r}")
