@@ -16,6 +16,7 @@ mod attacks;
 mod bad_input;
 mod crash;
 mod harness;
+mod hostile_files;
 mod idle;
 mod isolation;
 mod life;
