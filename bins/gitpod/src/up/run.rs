@@ -91,10 +91,7 @@ impl System {
             () = &mut served => successor.try_recv().ok(),
         };
         let Some((successor, kept)) = taken else {
-            tokio::select! {
-                () = &mut served => {}
-                () = end.asked_again() => {}
-            }
+            either(&mut served, end.asked_again()).await;
             owned.stop(&self.workspaces).await?;
             return Ok(Outcome::Ended);
         };
@@ -106,11 +103,16 @@ impl System {
             return Outcome::take_back(kept, &successor);
         }
         handed_over(successor.pid);
-        tokio::select! {
-            () = &mut served => {}
-            () = end.asked() => {}
-        }
+        either(&mut served, end.asked()).await;
         Ok(Outcome::Ended)
+    }
+}
+
+/// Waits for the first of both.
+async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    tokio::select! {
+        () = one => {}
+        () = other => {}
     }
 }
 

@@ -85,11 +85,6 @@ impl System {
         settle(&workspaces).await?;
 
         let page = Page::open(workspaces.clone(), &config.domain, address, held.path())?;
-        let start = page.clone();
-        let open = page.clone();
-        let pages = BuiltInPages::new()
-            .with_start_url(move |id| start.url_of(id))
-            .with_way_in(move |id, port| open.way_in(id, port));
         let tls = open_tls()?;
         let wakes = wake::wakes(config, workspaces.clone(), routes.clone());
         let activity = Arc::new(ManagerActivity::new(manager.clone()));
@@ -107,7 +102,7 @@ impl System {
             // A browser signs in by a link, its owner's or that of a share.
             .with_links(links)
             // The owner is led to where she can start what is stopped, or sign in to it.
-            .with_pages(Arc::new(pages))
+            .with_pages(Arc::new(pages(&page)))
             // Who comes to a stopped workspace has it started, and is held until it answers.
             .with_wakes(wakes)
             // Only processes of the workspace itself are reached.
@@ -184,6 +179,14 @@ fn within(limits: &support::limits::Limits, proxy: WorkspaceProxy) -> WorkspaceP
                 .with_connect_timeout(limits.time(Limit::ConnectTime))
                 .with_max_upgrades(limits.count(Limit::UpgradesPerWorkspace))
         })
+}
+
+/// What those who are refused get to see.
+fn pages(page: &Page) -> BuiltInPages {
+    let (start, open) = (page.clone(), page.clone());
+    BuiltInPages::new()
+        .with_start_url(move |id| start.url_of(id))
+        .with_way_in(move |id, port| open.way_in(id, port))
 }
 
 /// Who may use what.

@@ -88,7 +88,7 @@ impl Routes {
 fn keep_ports(starting: &mut WorkspaceInfo, known: &WorkspaceInfo) {
     for port in &known.ports {
         if starting.port(port.number).is_none() {
-            starting.ports.push(port.clone());
+            starting.ports.push(*port);
         }
     }
 }
@@ -148,12 +148,12 @@ mod tests {
         let routes = Routes::new(table.clone());
         let ports = || table.get(&id()).unwrap().ports.clone();
         let public = PortInfo::new(3000).public();
-        routes.insert(info("i-1", 1).with_ports(vec![public.clone()]));
+        routes.insert(info("i-1", 1).with_ports(vec![public]));
         for _ in 0..2 {
             let mut starting = info("i-2", 2).with_ports(vec![PortInfo::new(4000)]);
             starting.state = RunState::Starting;
             routes.insert(starting);
-            assert_eq!(ports(), [PortInfo::new(4000), public.clone()]);
+            assert_eq!(ports(), [PortInfo::new(4000), public]);
         }
         routes.insert(info("i-2", 2).running_at([127, 0, 0, 1].into()));
         assert_eq!(ports(), []);
