@@ -372,11 +372,15 @@ struct Events {
 
 impl Events {
     fn of(visitor: &Visitor<'_>) -> Self {
+        Self::at(visitor, "/api/events")
+    }
+
+    fn at(visitor: &Visitor<'_>, path: &str) -> Self {
         let mut stream = TcpStream::connect(visitor.up.address()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let cookie = visitor.cookie.as_deref().unwrap_or_default();
         let host = &visitor.host;
-        let head = format!("GET /api/events HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n");
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         Self {
             stream,
@@ -394,6 +398,22 @@ impl Events {
                 .push_str(&String::from_utf8_lossy(&bytes[..count]));
         }
         self.text.clone()
+    }
+}
+
+#[test]
+fn signing_out_ends_what_the_browser_listens_to() {
+    let up = Up::new();
+    let owner = Visitor::signed_in(&up);
+    let yml = "tasks:\n  - command: echo hello; exec sleep 1000\n";
+    let workspace = up.start(repository(&[(".gitpod.yml", yml)]).path());
+    let logs = format!("/api/workspaces/{}/logs", workspace.id());
+    let mut streams = [Events::of(&owner), Events::at(&owner, &logs)];
+    streams[0].read_until("event: workspace");
+    streams[1].read_until("hello");
+    assert_eq!(owner.post("/api/sign-out", &json!({})).status(), 200);
+    for mut stream in streams {
+        stream.read_until("\r\n0\r\n\r\n"); // the end of its body
     }
 }
 
