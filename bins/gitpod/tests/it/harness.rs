@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+pub(crate) use support::testing::skip;
 use tempfile::TempDir;
 
 /// Longer than anything here takes on a busy machine.
@@ -309,10 +310,7 @@ pub(crate) fn program(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Whether this test must not skip: so in CI, and under `cargo xtask test`.
-pub(crate) fn skip(why: &str) {
-    let required =
-        std::env::var_os("GITPOD_TEST_REQUIRE").is_some() || std::env::var_os("CI").is_some();
-    assert!(!required, "{why}");
-    eprintln!("SKIPPED: {why}");
+/// What a program has printed.
+pub(crate) fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -11,6 +11,7 @@
     clippy::disallowed_types
 )]
 
+mod about;
 mod access;
 mod attacks;
 mod bad_input;
@@ -25,6 +26,7 @@ mod network;
 mod page;
 mod page_attack;
 mod page_browser;
+mod page_visitor;
 mod programs;
 mod race;
 mod replace;

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::harness::{Up, repository};
-use crate::page::{Visitor, invitation, workspaces};
+use crate::page_visitor::{Visitor, invitation, workspaces};
 
 #[test]
 fn attack_10_page_does_not_answer_to_names_that_others_can_point_here() {
