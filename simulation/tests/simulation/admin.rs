@@ -11,6 +11,7 @@ use gitpod_lifecycle::grpc::client::{
     WorkspacePhase, WorkspaceType, over, workspace_initializer,
 };
 use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use tokio::time::{sleep, timeout};
 use tonic::transport::Channel;
@@ -34,6 +35,8 @@ pub(crate) struct Wishes(Arc<Mutex<Known>>);
 struct Known {
     /// The run that was started last, and its token, per workspace.
     latest: HashMap<&'static str, (String, String)>,
+    /// Tokens of the runs before.
+    before: HashMap<&'static str, Vec<String>>,
     stopped: Vec<String>,
     done: usize,
 }
@@ -42,6 +45,19 @@ impl Wishes {
     pub(crate) fn token_of(&self, workspace: &str) -> Option<String> {
         let known = self.0.lock().unwrap();
         known.latest.get(workspace).map(|(_, token)| token.clone())
+    }
+
+    /// The token of a run before, which somebody may still have.
+    pub(crate) fn old_token_of(&self, workspace: &str, random: &mut SmallRng) -> Option<String> {
+        let known = self.0.lock().unwrap();
+        known.before.get(workspace)?.choose(random).cloned()
+    }
+
+    fn note_start(&self, workspace: &'static str, instance: String, token: String) {
+        let mut known = self.0.lock().unwrap();
+        if let Some((_, old)) = known.latest.insert(workspace, (instance, token)) {
+            known.before.entry(workspace).or_default().push(old);
+        }
     }
 
     /// Instances that the manager was asked to stop, and has agreed to.
@@ -84,18 +100,15 @@ pub(crate) async fn administer(
             pause().await;
         }
         let token = start(&mut manager, &instance, workspace).await;
-        wishes
-            .0
-            .lock()
-            .unwrap()
-            .latest
-            .insert(workspace, (instance.clone(), token));
+        wishes.note_start(workspace, instance.clone(), token);
         if turmoil::sim_elapsed().unwrap_or_default() > CALM {
             break;
         }
         sleep(Duration::from_millis(random.random_range(200..12_000))).await;
         stop(&mut manager, &instance).await;
         wishes.0.lock().unwrap().stopped.push(instance);
+        // So that pods are free beside each other, and change hands.
+        sleep(Duration::from_millis(random.random_range(0..4000))).await;
     }
     wishes.0.lock().unwrap().done += 1;
     Ok(())

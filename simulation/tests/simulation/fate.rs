@@ -77,6 +77,18 @@ impl Fate {
         Self { platform, events }
     }
 
+    /// The proxy hears nothing for most of the time.
+    pub(crate) fn with_deaf_proxy(mut self) -> Self {
+        let (begin, end) = (Duration::from_secs(5), Duration::from_secs(55));
+        self.events
+            .retain(|(_, event)| !matches!(event, Event::Repair("manager", "proxy")));
+        self.events
+            .push((begin, Event::Partition("manager", "proxy")));
+        self.events.push((end, Event::Repair("manager", "proxy")));
+        self.events.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        self
+    }
+
     /// Does what is due.
     pub(crate) fn strike(&mut self, sim: &mut Sim<'_>) {
         while self

@@ -67,6 +67,9 @@ impl Scenario {
         sim.client("judge", judge(disks.clone(), wishes, heard));
 
         let mut fate = Fate::new(self.seed, disks.platform);
+        if self.asks == Asks::Nobody {
+            fate = fate.with_deaf_proxy();
+        }
         loop {
             fate.strike(&mut sim);
             if sim.step().map_err(|why| why.to_string())? {

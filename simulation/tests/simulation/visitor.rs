@@ -56,7 +56,11 @@ pub(crate) async fn visit(
     while turmoil::sim_elapsed().unwrap_or_default() < CALM {
         sleep(Duration::from_millis(random.random_range(1..500))).await;
         let workspace = *WORKSPACES.choose(&mut random).unwrap();
-        let Some(token) = wishes.token_of(workspace) else {
+        let token = match random.random_bool(0.3) {
+            true => wishes.old_token_of(workspace, &mut random),
+            false => wishes.token_of(workspace),
+        };
+        let Some(token) = token else {
             continue;
         };
         let way = random.random_range(0..10);
