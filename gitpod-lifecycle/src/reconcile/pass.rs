@@ -225,7 +225,10 @@ impl Worker {
 
     fn when(&self, record: &Record, again: LookAgain, now: Timestamp) -> Next {
         let (settings, maintenance) = (&self.shared.settings, self.shared.maintenance());
-        let verdict = timeout(&record.spec, &record.status, maintenance, settings, now);
+        // As it was decided by: what is recorded of the last use is rounded down.
+        let mut used = record.clone();
+        self.shared.add_last_use(&mut used);
+        let verdict = timeout(&used.spec, &used.status, maintenance, settings, now);
         let limit = verdict.deadline.map(|at| {
             let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
             left.min(LONGEST_SLEEP)
