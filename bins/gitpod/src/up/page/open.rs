@@ -35,7 +35,7 @@ pub(super) async fn port(
     open(&page, &id, Some(number)).await
 }
 
-/// Where [`workspace`] and [`port`] are.
+/// Where [`workspace`] and [`port()`] are.
 pub(super) fn path(id: &WorkspaceId, port: Option<u16>) -> String {
     let port = port.map_or_else(String::new, |port| format!("/{port}"));
     format!("/open/{id}{port}")
