@@ -23,7 +23,9 @@ use crate::id::WorkspaceId;
 use crate::info::{WorkspaceInfo, WorkspaceInfoProvider};
 use crate::links::ShareStore;
 use crate::share::ShareId;
-use crate::stage::{Permit, ShareStanding};
+use crate::stage::Permit;
+#[cfg(feature = "proxy")]
+use crate::stage::ShareStanding;
 
 /// Knows which streams are open and by what right, and tells those that lost it.
 ///
