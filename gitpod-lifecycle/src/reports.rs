@@ -22,7 +22,11 @@ pub(crate) struct Reports {
 pub(crate) enum Lost<E> {
     /// Others may be told of.
     This(E),
-    /// Nobody hears anything at the moment.
+    /// Nobody hears anything at the moment: a manager of another process is away.
+    #[cfg_attr(
+        not(any(feature = "grpc", test)),
+        expect(dead_code, reason = "all others are asked in this process")
+    )]
     All(E),
 }
 
