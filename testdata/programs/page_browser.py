@@ -216,8 +216,11 @@ def live_by_keyboard(person):
     home = person.windows()[0]
     keys.activate("Skip to content")
     keys.go_to("Git repository")
-    browser.type(person.arguments.repository + ENTER)
+    browser.type(person.arguments.repository)
+    keys.activate("Start", SPACE)
     person.sees("it runs", "article header .badge", "Running")
+    if not keys.focus().startswith("Start"):
+        raise Failure("the button has lost the focus")
     person.sees("the port appears", ".port", "Listening")
     name, port = person.text("article h3"), person.arguments.port
 

@@ -110,7 +110,8 @@ $('new').addEventListener('submit', async (event) => {
   const form = event.currentTarget;
   const button = $('new-start');
   const depth = form.depth.value;
-  button.disabled = true;
+  const wasPressed = document.activeElement === button;
+  button.disabled = true;  // which takes the focus away
   show($('new-error'), false);
   try {
     const { id } = await api.create({
@@ -127,6 +128,7 @@ $('new').addEventListener('submit', async (event) => {
     form.repository.focus();
   } finally {
     button.disabled = false;
+    if (wasPressed && document.activeElement === document.body) button.focus();
   }
 });
 

@@ -228,12 +228,16 @@ function showShares(view, workspace) {
     const made = { until: element('span', { class: 'quiet' }) };
     made.root = element('li', {}, element('span', { class: 'label' }, what), made.until, element('div', { class: 'actions' },
       named(button('Copy link', 'plain small', (event) => copy(share.url, event.currentTarget))),
-      named(button('Revoke', 'plain danger small', async () => {
+      named(button('Revoke', 'plain danger small', async ({ currentTarget }) => {
+        currentTarget.disabled = true;
         try {
           await api.unshare(workspace.id, share.share_id);
           announce('The link is revoked');
           view.share.focus();
-        } catch (why) { view.fail(why); }
+        } catch (why) {
+          currentTarget.disabled = false;
+          view.fail(why);
+        }
       }))));
     return made;
   }, (made, share) => say(made.until, until(share)));

@@ -41,7 +41,9 @@ pub(crate) async fn logs(args: LogsArgs) -> Result<(), Failure> {
         print::while_read(|out| out.write_all(rest))?;
     }
     if speaker.is_none() {
-        print::note("nothing was printed: no task of this run has, or it has none");
+        print::note(
+            "nothing was printed; `gitpod describe` tells the tasks of the last run, and how they ended",
+        );
     }
     Ok(())
 }

@@ -15,7 +15,10 @@ pub(crate) async fn stop(args: StopArgs) -> Result<(), Failure> {
         immediately: args.now,
     };
     let mut up = connect(&args.state).await?;
-    let waits = "its processes have up to 30s to finish; --now gives them one second";
+    let waits = match args.now {
+        false => "its processes have up to 30s to finish; --now gives them one second",
+        true => "its processes have one second to finish",
+    };
     print::patiently(waits, up.stop(request))
         .await
         .map_err(|why| failure("cannot stop the workspace", &why))?;
