@@ -123,7 +123,7 @@ fn denied(why: Denied) -> Explanation {
         ),
         Denied::ForeignOrigin => fixed(
             "Access denied",
-            "A web page of another origin may not use this workspace in your name. Open it by itself.",
+            "A web page of another origin may not use this workspace in your name. Open it by itself. If the page is one of this workspace, it hides where it comes from: leave out its Referrer-Policy no-referrer or same-origin.",
         ),
     }
 }
