@@ -122,9 +122,11 @@ static AHEAD_OF_TIME: [HeaderName; 4] = [
     HeaderName::from_static("x-moz"),
 ];
 
-static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-static SEC_FETCH_USER: HeaderName = HeaderName::from_static("sec-fetch-user");
+/// Fetch Metadata: what browsers say of who has caused a request.
+pub(crate) static SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+pub(crate) static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+pub(crate) static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(crate) static SEC_FETCH_USER: HeaderName = HeaderName::from_static("sec-fetch-user");
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 
 use crate::host::{HostName, HostPattern, Scheme};
 use crate::id::WorkspaceId;
+use crate::service::{SEC_FETCH_DEST, SEC_FETCH_MODE, SEC_FETCH_SITE};
 
 /// Pages that belong to a workspace, or to its installation.
 pub(crate) struct OwnPages<'p> {
@@ -40,19 +41,20 @@ impl OwnPages<'_> {
     /// one. A page may hide itself, but not name another one.
     pub(crate) fn may_use_cookies<B>(&self, request: &Request<B>) -> bool {
         let headers = request.headers();
-        let (mut sites, says) = (headers.get_all(SEC_FETCH_SITE).iter(), |name, value| {
+        let says = |name, value| {
             headers
                 .get(name)
                 .is_some_and(|got: &HeaderValue| got == value)
-        });
+        };
+        let mut sites = headers.get_all(&SEC_FETCH_SITE).iter();
         let by_a_page = match (sites.next(), sites.next()) {
             (None, _) => return self.may_connect(headers),
             (Some(site), None) => site != "same-origin" && site != "none",
             (Some(_), Some(_)) => true,
         };
         let goes_there = matches!(*request.method(), Method::GET | Method::HEAD)
-            && says(SEC_FETCH_MODE, "navigate")
-            && says(SEC_FETCH_DEST, "document");
+            && says(&SEC_FETCH_MODE, "navigate")
+            && says(&SEC_FETCH_DEST, "document");
         if !by_a_page || goes_there {
             return true;
         }
@@ -96,7 +98,3 @@ fn is_at(origin: &Uri, scheme: Scheme, port: u16, headers: &HeaderMap) -> bool {
     let asked = asked.map(|host| host.port_u16().unwrap_or(scheme.port()));
     origin.scheme_str() == Some(scheme.as_str()) && (at == port || Some(at) == asked)
 }
-
-const SEC_FETCH_DEST: &str = "sec-fetch-dest";
-const SEC_FETCH_MODE: &str = "sec-fetch-mode";
-const SEC_FETCH_SITE: &str = "sec-fetch-site";

@@ -8,7 +8,7 @@ use crate::access::{Access, OWNER_TOKEN_HEADER};
 use crate::activity::is_health_check;
 use crate::info::WakePolicy;
 use crate::pages::Format;
-use crate::service;
+use crate::service::{self, SEC_FETCH_DEST, SEC_FETCH_MODE, SEC_FETCH_SITE, SEC_FETCH_USER};
 
 /// Whether `request`, made as `access`, may start a workspace of `policy`.
 ///
@@ -63,15 +63,15 @@ fn is_asked_for<B>(request: &Request<B>) -> bool {
         let mut values = headers.get_all(name).iter();
         values.all(|value| allowed.iter().any(|allowed| value == allowed))
     };
-    let is_here = all(SEC_FETCH_SITE, &["none", "same-origin"]);
-    if !headers.contains_key(SEC_FETCH_MODE) {
+    let is_here = all(&SEC_FETCH_SITE, &["none", "same-origin"]);
+    if !headers.contains_key(&SEC_FETCH_MODE) {
         // No browser, or one that does not say; those name the page behind a WebSocket.
         let is_of_page = service::is_upgrade(request) && headers.contains_key(ORIGIN);
         return is_here && is_own_origin(headers) && !is_of_page;
     }
     let is = |name, expected: &str| headers.get(name).is_some_and(|value| value == expected);
-    let is_person = is(SEC_FETCH_USER, "?1") || is(SEC_FETCH_SITE, "none");
-    all(SEC_FETCH_MODE, &["navigate"]) && is_person && (is_here || is(SEC_FETCH_DEST, "document"))
+    let is_person = is(&SEC_FETCH_USER, "?1") || is(&SEC_FETCH_SITE, "none");
+    all(&SEC_FETCH_MODE, &["navigate"]) && is_person && (is_here || is(&SEC_FETCH_DEST, "document"))
 }
 
 /// Whether `Origin`, if there is one, names the host that is asked.
@@ -95,11 +95,6 @@ fn is_crawler(headers: &HeaderMap) -> bool {
     let says = |word: &&str| memchr::memmem::find(&agent, word.as_bytes()).is_some();
     CRAWLERS.iter().any(says)
 }
-
-const SEC_FETCH_DEST: &str = "sec-fetch-dest";
-const SEC_FETCH_MODE: &str = "sec-fetch-mode";
-const SEC_FETCH_SITE: &str = "sec-fetch-site";
-const SEC_FETCH_USER: &str = "sec-fetch-user";
 
 /// Chosen by us: what nearly all of them have in their name, or call themselves.
 const CRAWLERS: [&str; 7] = [
