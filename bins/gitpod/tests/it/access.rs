@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{
-    PATIENCE, Response, Up, free_port, gitpod, program, repository, text, wait_until,
-};
+use crate::harness::{PATIENCE, Up, free_port, gitpod, program, repository, text, wait_until};
+use crate::page_visitor::cookie;
 
 #[test]
 fn open_prints_a_link_that_signs_in_once() {
@@ -300,7 +299,11 @@ fn attack_35_delete_revokes_shares_and_cuts_off_their_visitors_at_once() {
     let url = share["url"].as_str().unwrap();
     let path = format!("/{}", url.splitn(4, '/').nth(3).unwrap());
     let visit = up.request(&workspace.ide_host(), &path, &[]);
-    let mut stream = upgraded(&up, &workspace.host(port), &cookie(&visit));
+    let mut stream = upgraded(
+        &up,
+        &workspace.host(port),
+        cookie(&visit).split(';').next().unwrap(),
+    );
 
     let begin = Instant::now();
     std::thread::scope(|scope| {
@@ -313,13 +316,6 @@ fn attack_35_delete_revokes_shares_and_cuts_off_their_visitors_at_once() {
     let kept = std::fs::read_to_string(up.state_dir().join("shares.json")).unwrap();
     assert_eq!(kept, "[]");
     assert_eq!(up.request(&workspace.ide_host(), &path, &[]).status(), 404);
-}
-
-fn cookie(answer: &Response) -> String {
-    let mut lines = answer.0.lines();
-    let line = lines.find_map(|line| line.strip_prefix("set-cookie: "));
-    let line = line.unwrap_or_else(|| panic!("no cookie: {}", answer.0));
-    line.split(';').next().unwrap().to_owned()
 }
 
 /// A stream to upgrade_echo.py at `host` that is open, as a visitor with `cookie` has it.
