@@ -152,6 +152,7 @@ mod refusal;
 #[cfg(feature = "revocation")]
 mod revocation;
 mod secret;
+mod server_name;
 mod service;
 mod share;
 mod sources;
@@ -198,6 +199,7 @@ pub use self::refusal::{BadRequest, Limit, LinkRefused, NotWoken, Refusal, Unans
 #[cfg(feature = "revocation")]
 pub use self::revocation::{Lease, Revocation};
 pub use self::secret::OwnerToken;
+pub use self::server_name::TlsServerName;
 pub use self::service::WorkspaceService;
 pub use self::share::{Share, ShareId, ShareIdError, ShareScope};
 pub use self::sources::{Seat, Sources};

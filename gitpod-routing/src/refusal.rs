@@ -21,6 +21,7 @@ use crate::service::WorkspaceService;
 /// | --- | --- |
 /// | `bad-request` | 400, and the connection is closed |
 /// | `no-token`, `undecodable-token`, `wrong-token`, `foreign-origin` | 401, 400, 403, 403 |
+/// | `misdirected` | 421 |
 /// | `unknown-host`, `no-such-workspace` | 404; with a start page 302 for the latter |
 /// | `not-running` | 503 |
 /// | `wake-queue-full`, `wake-timeout`, `wake-failed`, `wake-body-too-long` | 503, 503, 503, 413 |
@@ -50,6 +51,10 @@ pub enum Refusal {
     /// It follows a link that does not let it in.
     #[error("link does not let in")]
     Link(#[source] LinkRefused),
+    /// It is for another host than the client named when it began to speak TLS. Over a connection of its own it
+    /// may succeed.
+    #[error("host of the request is not the one named in TLS")]
+    Misdirected,
     /// There is no workspace of that name.
     #[error("no such workspace")]
     NoSuchWorkspace,
@@ -241,6 +246,7 @@ impl Refusal {
             Self::OverLimit(limit) => limit.status(),
             Self::NotWoken(NotWoken::BodyTooLong) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotWoken(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::NoSuchWorkspace | Self::UnknownHost(_) => StatusCode::NOT_FOUND,
             Self::SentToStartPage(_) => StatusCode::FOUND,
             Self::NotListening(server) | Self::Unreachable(server) => server.status(),
@@ -261,6 +267,7 @@ impl Refusal {
             Self::Link(why) => why.reason(),
             Self::OverLimit(limit) => limit.reason(),
             Self::LookupFailed(_) => "lookup-failed",
+            Self::Misdirected => "misdirected",
             Self::NoSuchWorkspace | Self::SentToStartPage(_) => "no-such-workspace",
             Self::NotRunning(_) => "not-running",
             Self::NotWoken(why) => why.reason(),

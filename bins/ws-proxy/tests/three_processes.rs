@@ -9,7 +9,8 @@ use gitpod_lifecycle::grpc::client::{DescribeWorkspaceRequest, WorkspacePhase};
 use serde_json::json;
 use support::testing::{
     Answer, Authority, ManagerClient, Program, binary, bridge_config, https_request,
-    manager_config, proxy_config, repository, request, wait_until,
+    https_request_named, https_two_request, manager_config, proxy_config, repository, request,
+    wait_until,
 };
 use tempfile::TempDir;
 
@@ -341,4 +342,35 @@ fn limits_are_configured_and_kept() {
         told["why"].as_str().unwrap().contains("head-time"),
         "{told}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_03_connection_for_one_host_carries_no_request_for_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let files = authority.write(dir.path(), "tls", "*.ws.localhost");
+    let mut config = proxy_config(dir.path(), "127.0.0.1:1");
+    config["proxy"]["https"] = json!({"crt": files.certificate, "key": files.key});
+    config["local"]["http"] = "redirect".into();
+    let proxy = Program::run(env!("CARGO_BIN_EXE_ws-proxy").as_ref(), dir.path(), &config);
+    let https = proxy.address("HTTPS");
+    let (one, two) = ("pink-panda-ns35kd21.ws.localhost", NOBODY);
+    // No manager answers: whoever is not sent away before learns that nothing is certain.
+    for (name, host, status) in [
+        (one, one, 503),
+        (one, "PINK-panda-ns35kd21.ws.localhost.:8443", 503),
+        (one, two, 421),
+        (two, one, 421),
+        (two, two, 503),
+    ] {
+        let get = ("GET", "/");
+        let answer = https_request_named(https, &authority, name, host, get, &[], "");
+        assert_eq!(answer.status(), status, "{name} {host}: {}", answer.0);
+        let (two, says) = https_two_request(https, &authority, name, host, &[]).await;
+        assert_eq!(two, status, "{name} {host} over HTTP/2: {says}");
+    }
+    // What the load balancer in front says is about another connection.
+    let passed_on = [("x-wsproxy-host", two)];
+    let (status, says) = https_two_request(https, &authority, one, one, &passed_on).await;
+    assert_eq!(status, 503, "{says}");
 }

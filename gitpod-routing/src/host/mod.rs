@@ -6,6 +6,7 @@ mod pattern;
 mod request;
 mod url;
 
+pub(crate) use self::pattern::bare_name;
 pub use self::pattern::{HostPattern, SiblingPattern};
 pub use self::request::HostSource;
 pub use self::url::{PublicUrl, Scheme, url_port};

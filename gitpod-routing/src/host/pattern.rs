@@ -194,7 +194,7 @@ impl SiblingPattern {
 }
 
 /// `host` without `:port` and without one trailing dot.
-fn bare_name(host: &str) -> Result<&str, HostError> {
+pub(crate) fn bare_name(host: &str) -> Result<&str, HostError> {
     let colon = memchr::memchr(b':', host.as_bytes());
     let name = match colon.and_then(|at| host.split_at_checked(at)) {
         Some((name, port)) => {

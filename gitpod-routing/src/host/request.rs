@@ -5,6 +5,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 
 use crate::host::{HostError, HostName, HostPattern, HostTarget};
+use crate::server_name::TlsServerName;
 
 /// Where a request's host is read from.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -66,6 +67,20 @@ impl HostSource {
             Some(host) => str::from_utf8(host).map_err(|_| HostError::Malformed),
             None => own.ok_or(HostError::Missing),
         }
+    }
+}
+
+impl HostSource {
+    /// Whether the client asked for another host in TLS than in the request itself. A header that is trusted says
+    /// what another connection was for, the one that a proxy of ours has taken.
+    pub(crate) fn is_misdirected(&self, parts: &Parts) -> bool {
+        let Some(name) = parts.extensions.get::<TlsServerName>() else {
+            return false;
+        };
+        let trusted = self.trusted_header.as_ref();
+        let is_passed_on =
+            trusted.is_some_and(|field| first_value(&parts.headers, field).is_some());
+        !is_passed_on && !self.host_of(parts).is_ok_and(|host| name.is_host(host))
     }
 }
 

@@ -78,7 +78,8 @@ impl<S> Layer<S> for ParseHostLayer {
 ///
 /// A host that does not match is answered here with [`Refusal::UnknownHost`],
 /// `404 Not Found`, and a request whose host or length is not clear with
-/// [`Refusal::BadRequest`]; the inner service is not called.
+/// [`Refusal::BadRequest`]; the inner service is not called. So is, with [`Refusal::Misdirected`], one that came
+/// over TLS under another name, if the listener tells by a [`TlsServerName`](crate::TlsServerName).
 ///
 /// On a foreign host the first segment of the path names the workspace; it is cut off.
 /// The header that is trusted to name the host is removed.
@@ -98,6 +99,9 @@ impl<S> ParseHost<S> {
             return Err(Refusal::BadRequest(BadRequest::UnclearHost)); // RFC 9112, section 3.2
         }
         let (target, rest) = self.pattern.target_of(&self.source, parts)?;
+        if self.source.is_misdirected(parts) {
+            return Err(Refusal::Misdirected);
+        }
         if target.via == Via::ForeignHost && target.endpoint == Endpoint::Ide && !target.debug {
             // An editor on an origin that any workspace can use would not be safe there.
             return Err(Refusal::UnknownHost(HostError::BadForeignPath));

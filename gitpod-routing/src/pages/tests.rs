@@ -60,6 +60,7 @@ fn every_refusal() -> Vec<Refusal> {
     ];
     let mut all = vec![
         Refusal::BadRequest(BadRequest::UnclearHost),
+        Refusal::Misdirected,
         Refusal::NoSuchWorkspace,
         Refusal::StageLost,
         Refusal::UnknownHost(crate::host::HostError::BadLabel),

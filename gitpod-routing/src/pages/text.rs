@@ -36,6 +36,10 @@ impl Explanation {
             ),
             Refusal::Link(why) => link(*why),
             Refusal::OverLimit(limit) => over_limit(*limit),
+            Refusal::Misdirected => fixed(
+                "Wrong connection",
+                "This connection was opened for another host. Ask again over a connection of its own; browsers do so by themselves.",
+            ),
             Refusal::NoSuchWorkspace | Refusal::SentToStartPage(_) => fixed(
                 "No such workspace",
                 "There is no workspace of this name here. Check the address, or start the workspace.",

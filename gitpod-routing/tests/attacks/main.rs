@@ -5,6 +5,8 @@
 
 mod browsers;
 mod framing;
+#[cfg(feature = "tls")]
+mod fronting;
 mod hosts;
 mod http2;
 mod lookups;

@@ -1,22 +1,17 @@
 //! Connections as they come.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use gitpod_routing::Seat;
-use http::{Request, Response};
-use http_body::Body;
-use hyper::body::Incoming;
 use rustix::net::sockopt;
 use tokio::net::{TcpStream, UnixStream};
-use tower::Service;
 
 use super::connection::serve_one;
 use super::drain::{Ending, Visitors};
 use super::places::Place;
-use super::{Failure, Server};
+use super::{Respond, Server};
 use crate::limits::{Limit, refused};
 use crate::listen::Listener;
 
@@ -39,23 +34,13 @@ pub(super) struct Visitor {
 struct TooMany;
 
 /// Serves who comes to `listener` until `end`, which says how.
-pub(super) async fn accept_all<S, B>(
+pub(super) async fn accept_all(
     server: &Server,
     listener: &Listener,
-    service: &S,
+    service: &impl Respond,
     visitors: &Visitors,
     end: impl Future<Output = Ending>,
-) -> Ending
-where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Failure>,
-{
+) -> Ending {
     let mut end = std::pin::pin!(end);
     loop {
         let accepted = tokio::select! {

@@ -1,13 +1,11 @@
 //! One connection: which HTTP it speaks, and its end.
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use gitpod_routing::{CheckedStream, Peer};
-use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -17,13 +15,12 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tower::Service;
 
 use super::accept::{Stream, Visitor};
 use super::drain::{Phase, Visitors};
 use super::places::Place;
 use super::request::Visit;
-use super::{Failure, Server};
+use super::{Failure, Respond, Server};
 use crate::limits::{Limit, Limits, refused};
 
 /// How often to look whether enough has come to tell the version of HTTP.
@@ -41,22 +38,12 @@ pub(super) enum Http {
 }
 
 /// Serves one connection until either side has had enough.
-pub(super) async fn serve_one<S, B>(
+pub(super) async fn serve_one(
     visitor: Visitor,
     server: &Server,
-    service: S,
+    service: impl Respond,
     visitors: &Visitors,
-) -> Result<(), Failure>
-where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Failure>,
-{
+) -> Result<(), Failure> {
     let Visitor { stream, place } = visitor;
     let visit = |peer| Visit::new(service, server, &place, visitors, peer);
     match (stream, &server.tls) {
@@ -70,11 +57,13 @@ where
         }
         (Stream::Tcp(stream, peer), Some(tls)) => {
             let stream = server.in_time(&place, tls.accept(stream)).await?;
-            let http = match stream.get_ref().1.alpn_protocol() {
+            let tls = stream.get_ref().1;
+            let http = match tls.alpn_protocol() {
                 Some(b"h2") => Http::Two,
                 _ => Http::One,
             };
-            serve_http(stream, http, server, visit(Some(Peer(peer))), visitors).await
+            let visit = visit(Some(Peer(peer))).asked_for(tls.server_name());
+            serve_http(stream, http, server, visit, visitors).await
         }
     }
 }
@@ -135,24 +124,13 @@ async fn first_words(stream: &impl Peek) -> io::Result<Http> {
     }
 }
 
-async fn serve_http<I, S, B>(
-    stream: I,
+async fn serve_http(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     http: Http,
     server: &Server,
-    visit: Visit<S>,
+    visit: Visit<impl Respond>,
     visitors: &Visitors,
-) -> Result<(), Failure>
-where
-    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Failure>,
-{
+) -> Result<(), Failure> {
     let limits = &server.guard.limits;
     // Requests of unclear length are refused, before hyper reads one of them.
     let stream = CheckedStream::new(stream).with_write_patience(limits.time(Limit::SendIdle));

@@ -105,17 +105,7 @@ impl Server {
 
     /// Serves connections until `stop`, then lets requests finish, and WebSockets go on until they end or there is
     /// no time left: then their clients are told to come again.
-    pub async fn serve<S, B>(self, listener: Listener, service: S, stop: CancellationToken)
-    where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send,
-        B: Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<Failure>,
-    {
+    pub async fn serve(self, listener: Listener, service: impl Respond, stop: CancellationToken) {
         let end = async move {
             stop.cancelled().await;
             Ending::Stop
@@ -124,21 +114,12 @@ impl Server {
     }
 
     /// The same, until `end` says how it ends.
-    pub async fn serve_until<S, B>(
+    pub async fn serve_until(
         self,
         listener: Listener,
-        service: S,
+        service: impl Respond,
         end: impl Future<Output = Ending>,
-    ) where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send,
-        B: Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<Failure>,
-    {
+    ) {
         let visitors = Visitors::new();
         let ending = accept::accept_all(&self, &listener, &service, &visitors, end).await;
         drop(listener);
@@ -146,4 +127,34 @@ impl Server {
     }
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// A service that answers requests of anybody: one clone for each.
+///
+/// Every tower service is one that takes a hyper request, cannot fail, and can be sent to another thread with all
+/// that it makes.
+pub trait Respond:
+    Service<
+        Request<Incoming>,
+        Response = Response<<Self as Respond>::Body>,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + Send
+    + 'static
+{
+    /// Of its answers.
+    type Body: Body<Data: Send, Error: Into<Failure>> + Send + 'static;
+}
+
+impl<S, B> Respond for S
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: Body<Data: Send, Error: Into<Failure>> + Send + 'static,
+{
+    type Body = B;
+}
+
+/// Why an answer broke off.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use gitpod_routing::{Peer, Stay};
+use gitpod_routing::{Peer, Stay, TlsServerName};
 use http::header::{CONNECTION, RETRY_AFTER, UPGRADE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -30,6 +30,8 @@ pub(super) struct Visit<S> {
     visitors: Visitors,
     phase: watch::Receiver<Phase>,
     peer: Option<Peer>,
+    /// Shared by all requests of the connection.
+    name: Option<TlsServerName>,
     http: Http,
 }
 
@@ -48,6 +50,7 @@ impl<S> Visit<S> {
             visitors: visitors.clone(),
             phase: visitors.phase(),
             peer,
+            name: None,
             http: Http::One,
         }
     }
@@ -55,6 +58,12 @@ impl<S> Visit<S> {
     /// Over a connection of `http`.
     pub(super) fn over(mut self, http: Http) -> Self {
         self.http = http;
+        self
+    }
+
+    /// Over a connection whose client asked for the server `name`.
+    pub(super) fn asked_for(mut self, name: Option<&str>) -> Self {
+        self.name = name.map(TlsServerName::new);
         self
     }
 
@@ -96,6 +105,9 @@ impl<S> Visit<S> {
         }
         if let Some(peer) = self.peer {
             request.extensions_mut().insert(peer);
+        }
+        if let Some(name) = &self.name {
+            request.extensions_mut().insert(name.clone());
         }
     }
 }

@@ -22,5 +22,5 @@ pub use self::authority::Authority;
 pub use self::configs::{bridge_config, manager_config, proxy_config};
 pub use self::manager::{ManagerClient, Started, repository, start_request};
 pub use self::program::{PATIENCE, Program, binary, wait_until};
-pub use self::request::{Answer, https_request, request};
+pub use self::request::{Answer, https_request, https_request_named, https_two_request, request};
 pub use self::skip::{cannot_run, skip};

@@ -2,7 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
@@ -54,15 +58,62 @@ pub fn https_request(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answer {
-    let config = ClientConfig::builder_with_provider(crate::tls::provider())
+    https_request_named(address, authority, host, host, request, headers, body)
+}
+
+/// The same over a connection that asks for `name` in TLS.
+#[must_use]
+pub fn https_request_named(
+    address: SocketAddr,
+    authority: &Authority,
+    name: &str,
+    host: &str,
+    request: (&str, &str),
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let connection = ClientConnection::new(client_config(authority).into(), name).unwrap();
+    let stream = StreamOwned::new(connection, dial(address));
+    exchange(stream, &head(request.0, host, request.1, headers, body))
+}
+
+/// `GET /` of `host` in HTTP/2, over a connection that asks for `name` in TLS: the status and what the answer says.
+pub async fn https_two_request(
+    address: SocketAddr,
+    authority: &Authority,
+    name: &str,
+    host: &str,
+    headers: &[(&str, &str)],
+) -> (u16, String) {
+    let mut config = client_config(authority);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let stream = tokio_rustls::TlsConnector::from(Arc::new(config))
+        .connect(ServerName::try_from(name.to_owned()).unwrap(), stream)
+        .await
+        .unwrap();
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let mut request = http::Request::get(format!("https://{host}/"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
+    let (head, body) = sender.send_request(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let body = String::from_utf8_lossy(&body).into_owned();
+    (head.status.as_u16(), body)
+}
+
+fn client_config(authority: &Authority) -> ClientConfig {
+    ClientConfig::builder_with_provider(crate::tls::provider())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(authority.roots())
-        .with_no_client_auth();
-    let name = ServerName::try_from(host.to_owned()).unwrap();
-    let connection = ClientConnection::new(config.into(), name).unwrap();
-    let stream = StreamOwned::new(connection, dial(address));
-    exchange(stream, &head(request.0, host, request.1, headers, body))
+        .with_no_client_auth()
 }
 
 fn dial(address: SocketAddr) -> TcpStream {
