@@ -13,7 +13,10 @@ pub(crate) fn read(typed: &[OsString]) -> Result<Cli, Answer> {
         ErrorKind::DisplayHelp
         | ErrorKind::DisplayVersion
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Answer::Help(error),
-        _ => Answer::Mistake(explained(&error.render().to_string(), &command(typed))),
+        _ => {
+            let words = without_environment(&error.render().to_string(), typed);
+            Answer::Mistake(explained(&words, &command(typed)))
+        }
     })
 }
 
@@ -39,6 +42,15 @@ fn explained(words: &str, command: &str) -> String {
     let usage = parts.iter().find(|part| part.starts_with("Usage: "));
     let usage = usage.map_or(String::new(), |usage| format!("\n\n{usage}"));
     format!("{what}\n  fix: {}{usage}", fix.join("; "))
+}
+
+/// The parser's usage names what it has got, and takes the environment for typed.
+fn without_environment(words: &str, typed: &[OsString]) -> String {
+    let is_state_dir = |word: &OsString| word.to_string_lossy().starts_with("--state-dir");
+    match typed.iter().any(is_state_dir) {
+        true => words.to_owned(),
+        false => words.replace(" --state-dir <DIR>", ""),
+    }
 }
 
 /// `gitpod`, and the names of commands that follow.

@@ -25,7 +25,7 @@ pub(crate) async fn list(args: ListArgs) -> Result<(), Failure> {
         Format::Text => {
             let nothing = "no workspaces; make one with `gitpod start REPO`";
             let whole = table(&workspaces);
-            // Half an address is of no use; `describe` and `open` have it.
+            // `describe` and `open` have the address, too.
             match whole.fits() {
                 true => whole.print(nothing),
                 false => narrow_table(&workspaces).print(nothing),
@@ -35,7 +35,7 @@ pub(crate) async fn list(args: ListArgs) -> Result<(), Failure> {
 }
 
 fn table(workspaces: &[Workspace]) -> Table<4> {
-    let mut table = Table::new(["ID", "PHASE", "URL", "REPOSITORY"]);
+    let mut table = Table::new(["ID", "PHASE", "URL", "REPOSITORY"]).with_last_whole();
     for workspace in workspaces {
         table.row([
             (workspace.id.clone(), Tone::None),
@@ -48,7 +48,7 @@ fn table(workspaces: &[Workspace]) -> Table<4> {
 }
 
 fn narrow_table(workspaces: &[Workspace]) -> Table<3> {
-    let mut table = Table::new(["ID", "PHASE", "REPOSITORY"]);
+    let mut table = Table::new(["ID", "PHASE", "REPOSITORY"]).with_last_whole();
     for workspace in workspaces {
         table.row([
             (workspace.id.clone(), Tone::None),

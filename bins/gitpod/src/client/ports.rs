@@ -52,7 +52,7 @@ fn show_as_set(ports: &mut [Port], set: SetPort) {
 }
 
 fn table(ports: &[Port]) -> Table<5> {
-    let mut table = Table::new(["PORT", "VISIBILITY", "SERVED", "NAME", "URL"]);
+    let mut table = Table::new(["PORT", "VISIBILITY", "SERVED", "NAME", "URL"]).with_last_whole();
     for port in ports {
         let tone = if port.visibility == "public" {
             Tone::Warn

@@ -49,19 +49,13 @@ async fn list(args: SshKeyListArgs) -> Result<(), Failure> {
     let keys = all(&args.state).await?;
     match args.output.output {
         Format::Json => print::json(&keys.iter().map(KeyView::from).collect::<Vec<_>>()),
-        Format::Text if keys.is_empty() => print::to_stdout(|out| {
-            writeln!(
-                out,
-                "no keys; `gitpod ssh-key add` adds yours, and `gitpod ssh ID` needs none"
-            )
-        }),
         Format::Text => {
             let mut table = Table::new(["FINGERPRINT", "TYPE", "COMMENT"]);
             for key in keys {
                 let cells = [key.fingerprint, key.r#type, key.comment];
                 table.row(cells.map(|text| (text, Tone::None)));
             }
-            table.print("no keys")
+            table.print("no keys; `gitpod ssh-key add` adds yours, and `gitpod ssh ID` needs none")
         }
     }
 }

@@ -96,6 +96,8 @@ impl Access for Workspaces {
     ) -> Result<Response<UnshareResponse>, Status> {
         let request = request.into_inner();
         let id = parse(&request.workspace_id)?;
+        // Before the share: of no workspace there is nothing to list.
+        self.record(&id).await?;
         let workspace = &id;
         let share = Some(request.share_id.as_str())
             .filter(|id| !id.is_empty())

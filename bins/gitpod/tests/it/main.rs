@@ -43,5 +43,6 @@ mod ssh_life;
 mod ssh_load;
 mod ssh_openssh;
 mod ssh_pace;
+mod terminal;
 mod wake;
 mod wake_ssh;

@@ -105,7 +105,7 @@ fn show(findings: &[Finding], output: Format) -> Result<(), Failure> {
     if output == Format::Json {
         return print::json(&findings);
     }
-    let mut table = Table::new(["CHECK", "STATUS", "FOUND"]).with_whole_cells();
+    let mut table = Table::new(["CHECK", "STATUS", "FOUND"]).with_last_wrapped();
     for finding in findings {
         let (status, tone) = match finding.status {
             Status::Ok => ("ok", Tone::Good),
