@@ -11,7 +11,7 @@ use crate::cli::SshConfigArgs;
 use crate::exit::{Failure, Kind};
 use crate::local::ListRequest;
 use crate::print;
-use crate::ssh::{SshDir, config_path, host_block};
+use crate::ssh::{SshDir, host_block, include_pattern};
 use crate::state_dir;
 
 /// Prints what OpenSSH needs to reach workspaces by name, or lets the user's
@@ -71,7 +71,7 @@ fn include(file: &Path, state: &Path) -> Result<(), Failure> {
             .because(why)
             .fix("name another file with --file, or put there by hand what `gitpod ssh-config` prints")
     };
-    let included = config_path(&SshDir::of(state).config()).map_err(|why| unquotable(&why))?;
+    let included = include_pattern(&SshDir::of(state).config()).map_err(|why| unquotable(&why))?;
     // What a link leads to is changed, and the link stays.
     let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let before = match fs::read_to_string(&target) {

@@ -10,7 +10,7 @@ mod user_key;
 pub(crate) use self::dir::SshDir;
 pub(crate) use self::endpoint::Endpoint;
 pub(crate) use self::host_block::{SUFFIX, host_block};
-pub(crate) use self::quote::{UnquotablePath, config_path, shell_word};
+pub(crate) use self::quote::{UnquotablePath, config_path, include_pattern, shell_word};
 pub(crate) use self::user_key::{KeyRefusal, UserKey, read_lines};
 
 /// The name that clients of this user know the gateway by, whatever port it has.

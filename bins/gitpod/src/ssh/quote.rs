@@ -25,6 +25,30 @@ pub(crate) fn config_path(path: &Path) -> Result<String, UnquotablePath> {
     Ok(quoted)
 }
 
+/// `path` as an argument of `Include` in `ssh_config`, which is a pattern there.
+///
+/// OpenSSH before 9.9 expands no `%` in it and later ones do, so each is in brackets, twice: the
+/// pattern is the same before and after.
+///
+/// # Errors
+///
+/// [`UnquotablePath`] if OpenSSH has no way to write it.
+pub(crate) fn include_pattern(path: &Path) -> Result<String, UnquotablePath> {
+    config_path(path)?; // what it includes names the same directory
+    let mut pattern = String::from('"');
+    for letter in path.to_str().unwrap_or_default().chars() {
+        match letter {
+            '%' => pattern.push_str("[%%]"),
+            '[' | '*' | '?' | '$' => pattern.extend(['[', letter, ']']),
+            '\\' => pattern.push_str(r"\\\\"),
+            '"' => pattern.push_str("\\\""),
+            _ => pattern.push(letter),
+        }
+    }
+    pattern.push('"');
+    Ok(pattern)
+}
+
 /// `word` as a shell reads it back.
 pub(crate) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@".contains(c);
@@ -54,6 +78,21 @@ mod tests {
             ("/a\nProxyCommand evil", None),
         ] {
             assert_eq!(config_path(Path::new(path)).ok().as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn included_paths_match_themselves_alone() {
+        for (path, expected) in [
+            ("/a/b c", Some(r#""/a/b c""#)),
+            ("/100%h", Some(r#""/100[%%]h""#)),
+            ("/a[b]*?$", Some(r#""/a[[]b][*][?][$]""#)),
+            (r#"/a"b\c"#, Some(r#""/a\"b\\\\c""#)),
+            ("/${HOME}/x", None),
+            ("/a\nHost *", None),
+        ] {
+            let told = include_pattern(Path::new(path)).ok();
+            assert_eq!(told.as_deref(), expected, "{path}");
         }
     }
 

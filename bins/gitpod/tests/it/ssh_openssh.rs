@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::harness::{Up, gitpod, program, repository, wait_until};
-use crate::ssh_harness::{Login, pattern, succeeded, text, with_input};
+use crate::harness::{Up, gitpod, program, repository, skip, wait_until};
+use crate::ssh_harness::{Login, is_installed, pattern, succeeded, text, with_input};
 
 #[test]
 fn command_runs_in_the_files_of_the_workspace_and_its_exit_code_comes_back() {
@@ -270,6 +270,35 @@ fn ssh_config_makes_workspaces_hosts_and_keeps_the_users_file() {
         printed.contains(&format!("Host {}.gitpod", login.id())),
         "{printed}"
     );
+}
+
+#[test]
+fn ssh_config_is_read_whatever_the_state_directory_is_called() {
+    if !is_installed("ssh") {
+        return skip("OpenSSH's client is not installed");
+    }
+    let name = r#"100%h [a-z]*?"' \ $x {y} ~ #z "#;
+    let dir = tempfile::Builder::new().prefix(name).tempdir().unwrap();
+    let up = Up::at(dir, &[]);
+    let workspace = up.start(repository(&[]).path());
+    let host = format!("{}.gitpod", workspace.id());
+    let config = tempfile::NamedTempFile::new().unwrap();
+    let file = config.path().to_str().unwrap();
+    let written = up.run(&["ssh-config", "--write", "--file", file]);
+    assert!(written.status.success(), "{}", text(&written.stderr));
+
+    let ssh = |args: &[&str]| {
+        let mut ssh = Command::new("ssh");
+        ssh.args(["-F", file, "-oBatchMode=yes"]).args(args);
+        ssh.output().unwrap()
+    };
+    wait_until("the workspace is a host", || {
+        let read = succeeded(&ssh(&["-G", &host]));
+        read.contains(&format!("user {}\n", workspace.id()))
+    });
+    assert_eq!(succeeded(&ssh(&[&host, "echo inside"])), "inside\n");
+    let own = up.run(&["ssh", workspace.id(), "--", "echo inside"]);
+    assert_eq!(succeeded(&own), "inside\n");
 }
 
 #[test]
