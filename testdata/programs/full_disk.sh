@@ -1,5 +1,5 @@
 #!/bin/sh
-# Stops and deletes a workspace that fills the disk of its `up`, in a file system of 24 MiB.
+# Stops and deletes a workspace that fills the disk of its `up`, in a file system of 24 MiB, and tries to start more.
 # The workspace begins to once there is a file `go`.
 # Usage: full_disk.sh GITPOD REPOSITORY DIRECTORY
 set -eu
@@ -23,8 +23,10 @@ n=0
 until [ "$(df --output=avail "$dir" | tail -n 1)" -eq 0 ]; do
     n=$((n + 1)); [ $n -lt 600 ]; sleep 0.1
 done
+timeout 30 "$gitpod" start "$repository" 2>&1 > /dev/null | grep -o -m 1 'no space left' || true
 "$gitpod" stop "$id" >&2
 echo stopped
+timeout 30 "$gitpod" start "$id" 2>&1 > /dev/null | grep -o -m 1 'no space left' || true
 "$gitpod" delete "$id" >&2
 echo deleted
 "$gitpod" list -o json | grep -c "$id" || true

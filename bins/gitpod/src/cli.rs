@@ -307,7 +307,7 @@ pub(crate) struct DescribeArgs {
 pub(crate) struct LogsArgs {
     /// Which workspace.
     pub(crate) id: String,
-    /// Go on until the workspace stops.
+    /// Go on until the workspace stops, or the one task has ended.
     #[arg(short, long)]
     pub(crate) follow: bool,
     /// Only the task of this name.

@@ -100,7 +100,7 @@ fn with_distance(at: &str, now: Timestamp) -> String {
 }
 
 /// `running`, or how it ended.
-fn state(task: &Task) -> String {
+pub(super) fn state(task: &Task) -> String {
     let error = Some(&task.error).filter(|error| !error.is_empty());
     match (error, task.exit_code, task.signal) {
         (Some(error), ..) => format!("failed: {error}"),

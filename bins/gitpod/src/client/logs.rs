@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::connect::{connect, failure};
+use super::describe::state;
 use crate::cli::LogsArgs;
 use crate::exit::Failure;
-use crate::local::LogsRequest;
+use crate::local::{DescribeRequest, DescribeResponse, LogsRequest};
 use crate::print::{self, Reader};
 
 /// Prints what a workspace's tasks print.
@@ -13,17 +14,14 @@ use crate::print::{self, Reader};
 /// With more than one task, a line tells which one speaks.
 pub(crate) async fn logs(args: LogsArgs) -> Result<(), Failure> {
     let request = LogsRequest {
-        workspace_id: args.id,
+        workspace_id: args.id.clone(),
         follow: args.follow,
-        task: args.task.unwrap_or_default(),
+        task: args.task.clone().unwrap_or_default(),
+        ..LogsRequest::default()
     };
     let cannot = |why: tonic::Status| failure("cannot read the logs", &why);
-    let mut chunks = connect(&args.state)
-        .await?
-        .logs(request)
-        .await
-        .map_err(cannot)?
-        .into_inner();
+    let mut up = connect(&args.state).await?;
+    let mut chunks = up.logs(request).await.map_err(cannot)?.into_inner();
     let mut speaker = None;
     let mut begun = Begun::default();
     while let Some(chunk) = chunks.message().await.map_err(cannot)? {
@@ -41,11 +39,38 @@ pub(crate) async fn logs(args: LogsArgs) -> Result<(), Failure> {
         print::while_read(|out| out.write_all(rest))?;
     }
     if speaker.is_none() {
-        print::note(
-            "nothing was printed; `gitpod describe` tells the tasks of the last run, and how they ended",
-        );
+        let request = DescribeRequest {
+            workspace_id: args.id,
+        };
+        let answer = up.describe(request).await.map_err(cannot)?;
+        say_how_silent_ones_are(&answer.into_inner(), args.task.as_deref());
     }
     Ok(())
+}
+
+/// Tasks that print nothing may have failed all the same.
+fn say_how_silent_ones_are(told: &DescribeResponse, task: Option<&str>) {
+    let asked_for = |name: &str| task.is_none_or(|task| is_called(name, task));
+    let tasks = told.tasks.iter().filter(|it| asked_for(&it.name));
+    let tasks: Vec<_> = tasks.collect();
+    if tasks.is_empty() {
+        print::note("nothing was printed in the last run");
+    }
+    for task in tasks {
+        let line = format!("{}: {}, and printed nothing", task.name, state(task));
+        print::note(&print::shown_in_line(&line));
+    }
+}
+
+/// Whether `task` names the one called `name`, by itself or as its log is named after it.
+fn is_called(name: &str, task: &str) -> bool {
+    let plain = |text: &str| {
+        let text = text.to_lowercase();
+        text.replace(|letter: char| !letter.is_alphanumeric(), "-")
+    };
+    let (name, task) = (plain(name), plain(task));
+    let behind_number = task.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    name == task || behind_number.strip_prefix('-') == Some(&name)
 }
 
 /// Letters and ends of lines that the pieces of a log cut, by task: halves of them are told
@@ -77,6 +102,16 @@ fn unfinished(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn task_is_known_by_the_names_of_its_log() {
+        for task in ["Web Server", "web-server", "1-web-server"] {
+            assert!(is_called("Web Server", task), "{task}");
+        }
+        for task in ["web", "server", "other-web-server", "1web-server"] {
+            assert!(!is_called("Web Server", task), "{task}");
+        }
+    }
 
     #[test]
     fn log_cut_anywhere_is_shown_as_if_it_were_not() {

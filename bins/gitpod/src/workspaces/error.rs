@@ -22,6 +22,16 @@ pub(crate) enum WorkspaceError {
     /// It would have to run.
     #[error("workspace {0} does not run; fix: gitpod start {0}")]
     NotRunning(String),
+    /// A start needs some room on the disk.
+    #[error(
+        "no space left in {dir}: {kib} KiB are free, and a start takes 1024; fix: free some (`gitpod delete ID` removes the files of a workspace), then start it again"
+    )]
+    Full {
+        /// Where `up` keeps everything.
+        dir: String,
+        /// What is free.
+        kib: u64,
+    },
     /// No link could be made or ended.
     #[error("cannot change links")]
     Links(#[from] LinkError),
@@ -52,7 +62,7 @@ impl WorkspaceError {
             Self::DoesNotStop(_) => Code::DeadlineExceeded,
             Self::Invalid(_) => Code::InvalidArgument,
             Self::NotRunning(_) | Self::Ending => Code::FailedPrecondition,
-            Self::Store(StoreError::Full { .. }) => Code::ResourceExhausted,
+            Self::Full { .. } | Self::Store(StoreError::Full { .. }) => Code::ResourceExhausted,
             Self::Store(_)
             | Self::Manage(_)
             | Self::Content(_)

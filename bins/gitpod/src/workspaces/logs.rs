@@ -80,6 +80,21 @@ impl TaskLogs {
         Ok(Some(all.into_iter().map(|names| names.name).collect()))
     }
 
+    /// Whether one task is asked for.
+    pub(super) fn is_of_one(&self) -> bool {
+        self.task.is_some()
+    }
+
+    /// Whether the one that is asked for is called `name`.
+    pub(super) fn is_of(&self, name: &str) -> bool {
+        let Some(task) = &self.task else { return false };
+        let known = self.names.iter().find(|(_, it)| it.as_str() == name);
+        known.map_or(task == name, |(id, name)| {
+            let (id, name) = (id.clone(), name.clone());
+            Names { name, id }.include(task)
+        })
+    }
+
     /// What its supervisor has written down. Without it, files have names as well.
     async fn learn_names(&mut self) {
         if !self.names.is_empty() {
@@ -190,6 +205,9 @@ mod tests {
         }
         assert_eq!(of("Silent").others().await.unwrap(), None);
         assert!(of("Silent").next().await.unwrap().is_empty());
+        let mut silent = of("silent");
+        silent.others().await.unwrap();
+        assert!(silent.is_of("Silent") && !silent.is_of("Web Server"));
         let others = of("web").others().await.unwrap().unwrap();
         assert_eq!(others, ["Web Server", "Silent"]);
     }

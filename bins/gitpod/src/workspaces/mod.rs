@@ -18,6 +18,7 @@ mod orphan;
 mod ports;
 mod removal;
 mod remove;
+mod room;
 mod route;
 mod service;
 mod serving;

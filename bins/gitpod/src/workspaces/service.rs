@@ -1,5 +1,6 @@
 //! The service that the command line talks to.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::logs::TaskLogs;
-use super::{Definition, WorkspaceError, Workspaces, wake};
+use super::{Definition, WorkspaceError, Workspaces, tasks, wake};
 use crate::local::event::Kind;
 use crate::local::start_request::What;
 use crate::local::workspaces_server;
@@ -43,17 +44,21 @@ impl workspaces_server::Workspaces for Workspaces {
         let wake = wake::policy(&request.wake)?;
         // Before anything happens, so that nothing is missed.
         let events = self.watch();
+        let all = self.clone();
         let (id, instance) = match request.what {
             Some(What::Repository(repository)) => {
                 let mut definition = Definition::from(repository);
                 definition.timeout = timeout;
                 definition.wake = wake.unwrap_or_default();
-                self.create(definition).await?
+                whole(async move { all.create(definition).await }).await?
             }
             Some(What::WorkspaceId(id)) => {
                 let id = parse(&id)?;
-                let instance = Self::start(self, &id, timeout, wake).await?;
-                (id, instance)
+                let start = async move {
+                    let instance = Self::start(&all, &id, timeout, wake).await?;
+                    Ok((id, instance))
+                };
+                whole(start).await?
             }
             None => return Err(Status::invalid_argument("neither repository nor workspace")),
         };
@@ -100,7 +105,12 @@ impl workspaces_server::Workspaces for Workspaces {
         if let (Some(task), Some(others)) = (task, others) {
             return Err(no_such_task(&task, &others).into());
         }
-        tokio::spawn(send_logs(self.clone(), id, logs, request.follow, sender));
+        let socket = self.layout().socket(&instance);
+        let until = match request.follow {
+            true => Until::Stopped(self.clone(), id, socket),
+            false => Until::Read,
+        };
+        tokio::spawn(send_logs(until, logs, sender));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
@@ -111,7 +121,8 @@ impl workspaces_server::Workspaces for Workspaces {
         } else {
             StopPolicy::Normally
         };
-        Self::stop(self, &parse(&request.workspace_id)?, policy).await?;
+        let (all, id) = (self.clone(), parse(&request.workspace_id)?);
+        whole(async move { Self::stop(&all, &id, policy).await }).await?;
         Ok(Response::new(StopResponse {}))
     }
 
@@ -119,7 +130,8 @@ impl workspaces_server::Workspaces for Workspaces {
         &self,
         request: Request<DeleteRequest>,
     ) -> Result<Response<DeleteResponse>, Status> {
-        Self::delete(self, &parse(&request.into_inner().workspace_id)?).await?;
+        let (all, id) = (self.clone(), parse(&request.into_inner().workspace_id)?);
+        whole(async move { Self::delete(&all, &id).await }).await?;
         Ok(Response::new(DeleteResponse {}))
     }
 
@@ -127,6 +139,19 @@ impl workspaces_server::Workspaces for Workspaces {
         let (sender, receiver) = mpsc::channel(QUEUE);
         tokio::spawn(forward(Self::watch(self), sender));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+/// Done to its end, also if the command that asked for it is killed meanwhile: what stands
+/// between a row and its run would be done by nobody.
+async fn whole<T: Send + 'static>(
+    work: impl Future<Output = Result<T, WorkspaceError>> + Send + 'static,
+) -> Result<T, Status> {
+    match tokio::spawn(work).await {
+        Ok(done) => Ok(done?),
+        Err(why) => Err(Status::internal(format!(
+            "it ended halfway: {why}; fix: look into the logs of `gitpod up`"
+        ))),
     }
 }
 
@@ -170,9 +195,10 @@ async fn follow(
             Ok(Ok(event)) => event.kind.filter(|kind| is_about(kind, &instance)).map(Ok),
             Ok(Err(RecvError::Closed)) => return,
             // Nothing was said for long, or too much at once.
-            Err(_) | Ok(Err(RecvError::Lagged(_))) => {
-                Some(workspaces.get(&id).await.map(Kind::Workspace))
-            }
+            Err(_) | Ok(Err(RecvError::Lagged(_))) => Some(match workspaces.has_room() {
+                Ok(()) => workspaces.get(&id).await.map(Kind::Workspace),
+                Err(why) => Err(why),
+            }),
         };
     }
 }
@@ -204,20 +230,48 @@ async fn forward(
     }
 }
 
+/// How long logs are sent.
+enum Until {
+    /// What there is has been read.
+    Read,
+    /// The workspace has stopped, or the one task that is asked for: of whose supervisor
+    /// this is the socket.
+    Stopped(Workspaces, WorkspaceId, PathBuf),
+}
+
+impl Until {
+    async fn is_over(&self) -> bool {
+        match self {
+            Self::Read => true,
+            Self::Stopped(workspaces, id, _) => workspaces
+                .get(id)
+                .await
+                .map_or(true, |workspace| workspace.phase == "stopped"),
+        }
+    }
+
+    /// Whether the task of `logs` has ended, and only what it has left behind may print.
+    async fn has_ended(&self, logs: &TaskLogs) -> bool {
+        match self {
+            Self::Stopped(_, _, socket) if logs.is_of_one() => {
+                let tasks = tasks::tasks(socket).await;
+                let mut ours = tasks.iter().filter(|task| logs.is_of(&task.name));
+                ours.any(|task| task.state == "finished")
+            }
+            _ => false,
+        }
+    }
+}
+
 async fn send_logs(
-    workspaces: Workspaces,
-    id: WorkspaceId,
+    until: Until,
     mut logs: TaskLogs,
-    follow: bool,
     sender: mpsc::Sender<Result<LogsResponse, Status>>,
 ) {
+    let mut silent = 0;
     loop {
         // Asked before reading, so that the last words of a stopped one are read.
-        let over = !follow
-            || workspaces
-                .get(&id)
-                .await
-                .map_or(true, |workspace| workspace.phase == "stopped");
+        let over = until.is_over().await;
         let news = match logs.next().await {
             Ok(news) => news,
             Err(why) => {
@@ -225,8 +279,10 @@ async fn send_logs(
                 return;
             }
         };
+        silent = if news.is_empty() { silent + 1 } else { 0 };
         if news.is_empty() {
-            if over || sender.is_closed() {
+            let ended = silent % SILENCE == 0 && until.has_ended(&logs).await;
+            if over || ended || sender.is_closed() {
                 return;
             }
             TaskLogs::pause().await;
@@ -238,3 +294,6 @@ async fn send_logs(
         }
     }
 }
+
+/// After so many looks in vain, about a second, it is asked whether there will be more.
+const SILENCE: u32 = 5;

@@ -22,6 +22,7 @@ impl Workspaces {
         definition: Definition,
     ) -> Result<(WorkspaceId, InstanceId), WorkspaceError> {
         definition.check()?;
+        self.has_room()?; // before there is a row
         let id = name::new_id().map_err(|why| WorkspaceError::Invalid(why.to_string()))?;
         let new = NewWorkspace::new(id.clone(), &definition.location)
             .with_owner(OWNER)
@@ -70,6 +71,7 @@ impl Workspaces {
         if *opening == Opening::Closed {
             return Err(WorkspaceError::Ending);
         }
+        self.has_room()?;
         let instance = InstanceId::from_str(&uuid::Uuid::new_v4().to_string())
             .map_err(|why| WorkspaceError::Invalid(why.to_string()))?;
         let row = NewInstance::new(instance.clone(), id.clone(), CLUSTER);

@@ -98,5 +98,6 @@ fn workspace_that_fills_the_disk_is_stopped_and_deleted_all_the_same() {
     let told = String::from_utf8_lossy(&said.stdout);
     let log = String::from_utf8_lossy(&said.stderr);
     assert!(said.status.success(), "{told}\n{log}");
-    assert_eq!(told, "stopped\ndeleted\n0\n", "{log}");
+    let expected = "no space left\nstopped\nno space left\ndeleted\n0\n";
+    assert_eq!(told, expected, "{log}");
 }

@@ -22,6 +22,7 @@ mod idle;
 mod isolation;
 mod life;
 mod limits;
+mod logs;
 mod network;
 mod page;
 mod page_attack;

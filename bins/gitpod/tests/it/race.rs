@@ -1,6 +1,9 @@
 //! Commands that meet.
 
-use crate::harness::{Up, repository, wait_until};
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::harness::{Up, gitpod, repository, wait_until};
 
 #[test]
 fn starts_of_one_workspace_at_once_make_one_instance_and_all_succeed() {
@@ -46,5 +49,31 @@ fn start_and_delete_at_once_leave_it_running_and_listed_or_gone() {
     let instances = up.state_dir().join("instances");
     wait_until("no instance is left that nobody knows", || {
         std::fs::read_dir(&instances).unwrap().count() == 0
+    });
+}
+
+#[test]
+fn start_whose_command_is_killed_at_any_moment_is_begun_or_not_and_never_pending() {
+    let up = Up::new();
+    let repo = repository(&[]);
+    for after in 0..24 {
+        let mut start = gitpod();
+        start.env("GITPOD_STATE_DIR", up.state_dir());
+        start.args(["start", repo.path().to_str().unwrap()]);
+        // No such branch: it is over soon.
+        start.args(["--branch", "nowhere", "--no-wait"]);
+        let mut start = start
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(8 + 2 * after)); // the moment is what is tried
+        start.kill().unwrap();
+        start.wait().unwrap();
+    }
+    wait_until("each has ended", || {
+        let list = up.json(&["list", "-o", "json"]);
+        let mut all = list.as_array().unwrap().iter();
+        all.all(|one| one["phase"] == "stopped")
     });
 }

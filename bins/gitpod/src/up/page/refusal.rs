@@ -181,7 +181,9 @@ impl From<WorkspaceError> for Refusal {
             WorkspaceError::NotRunning(_) => StatusCode::CONFLICT,
             WorkspaceError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             WorkspaceError::DoesNotStop(_) => StatusCode::GATEWAY_TIMEOUT,
-            WorkspaceError::Store(StoreError::Full { .. }) => StatusCode::INSUFFICIENT_STORAGE,
+            WorkspaceError::Full { .. } | WorkspaceError::Store(StoreError::Full { .. }) => {
+                StatusCode::INSUFFICIENT_STORAGE
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let chain =
