@@ -132,6 +132,8 @@ mod activity;
 mod change;
 #[cfg(feature = "proxy")]
 mod checked_stream;
+#[cfg(feature = "proxy")]
+mod connection_timer;
 #[cfg(feature = "testing")]
 pub mod conformance;
 #[cfg(feature = "proxy")]
@@ -140,6 +142,7 @@ mod framing;
 mod host;
 mod id;
 mod info;
+mod jitter;
 pub mod layers;
 #[cfg(feature = "sign-in")]
 mod links;
@@ -172,6 +175,8 @@ pub use self::change::{ChangeSignal, Changes};
 #[cfg(feature = "proxy")]
 pub use self::checked_stream::CheckedStream;
 #[cfg(feature = "proxy")]
+pub use self::connection_timer::ConnectionTimer;
+#[cfg(feature = "proxy")]
 pub use self::forward::{
     ConnectError, Connection, Connector, DialTarget, DirectConnector, Forward, ForwardBody,
     ForwardOptions, Io, PodPorts, TlsClient,
@@ -185,6 +190,7 @@ pub use self::info::{
     Admission, BoxError, Lookup, PortInfo, Protocol, ProviderError, RunState, Visibility,
     WakePolicy, WorkspaceInfo, WorkspaceInfoProvider,
 };
+pub use self::jitter::Jitter;
 #[cfg(feature = "sign-in")]
 pub use self::links::{
     LinkError, Links, LocalPath, LocalPathError, MemoryShares, MemoryUsedLinks, NewShare,

@@ -8,6 +8,7 @@ use http::{HeaderValue, Response, StatusCode};
 use crate::access::Denied;
 use crate::host::HostError;
 use crate::info::{ProviderError, RunState};
+use crate::jitter::Jitter;
 use crate::pages::RefusedTo;
 use crate::service::WorkspaceService;
 
@@ -15,7 +16,8 @@ use crate::service::WorkspaceService;
 ///
 /// The stage that refuses puts this in the extensions of its response, so an
 /// outer layer can log it, count it, or draw a page for it. Nothing in it holds a
-/// token or an address.
+/// token or an address. One that is [transient](Self::is_transient) says when to try again, two to six seconds later,
+/// which differs from client to client: [`Jitter::RETRY`].
 ///
 /// | reason | status |
 /// | --- | --- |
@@ -319,7 +321,7 @@ impl Refusal {
             headers.insert(LOCATION, url.clone());
         }
         if self.is_transient() {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+            headers.insert(RETRY_AFTER, Jitter::RETRY.retry_after());
         }
         response.extensions_mut().insert(self);
         response
@@ -341,6 +343,3 @@ impl From<HostError> for Refusal {
         }
     }
 }
-
-/// Seconds after which a client may ask again. Chosen by us: a start takes a few of them.
-const RETRY_SECONDS: &str = "2";

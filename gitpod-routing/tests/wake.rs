@@ -146,7 +146,7 @@ fn owner() -> String {
 }
 
 #[tokio::test]
-async fn two_hundred_requests_at_once_start_it_once_and_are_all_answered() {
+async fn attack_36_two_hundred_requests_at_once_start_it_once_and_are_all_answered() {
     let stand = Stand::new().await;
     let owner = owner();
     let all = (0..200).map(|_| stand.ask("GET", &owner, ""));
@@ -199,6 +199,12 @@ async fn server_that_listens_late_after_a_start_is_waited_for() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
+/// Whether a page loads itself again in a second or two.
+fn follows(page: &str) -> bool {
+    let again = |seconds| format!(r#"http-equiv="refresh" content="{seconds}""#);
+    page.contains(&again(1)) || page.contains(&again(2))
+}
+
 #[tokio::test]
 async fn person_sees_a_page_that_follows_until_a_server_listens() {
     let stand = Stand::new().await;
@@ -217,10 +223,7 @@ async fn person_sees_a_page_that_follows_until_a_server_listens() {
         let page = ask(1).await;
         assert!(page.starts_with("HTTP/1.1 503"), "{page}");
         assert!(page.contains("Port 1 is not open yet"), "{page}");
-        assert!(
-            page.contains(r#"http-equiv="refresh" content="1""#),
-            "{page}"
-        );
+        assert!(follows(&page), "{page}");
     }
     assert!(ask(stand.port).await.starts_with("HTTP/1.1 200"));
     assert_eq!(stand.starts(), 1);
@@ -328,10 +331,7 @@ async fn browser_sees_a_page_that_follows_and_comes_in_with_the_cookie_it_had() 
         let page = stand.ask("GET", &format!("{browser}{person}"), "").await;
         assert!(page.starts_with("HTTP/1.1 503"), "{page}");
         assert!(page.contains("Workspace is starting"), "{page}");
-        assert!(
-            page.contains(r#"http-equiv="refresh" content="1""#),
-            "{page}"
-        );
+        assert!(follows(&page), "{page}");
     }
     assert_eq!(starter.starts(), 1);
     stand.change(|mut info| {

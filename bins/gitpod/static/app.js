@@ -79,6 +79,9 @@ function noteSilence() {
   listen();
 }
 
+// Half a second to two and a half: after a restart not all windows come back at once.
+const soon = () => 500 + Math.random() * 2000;
+
 // The browser tries again by itself, but for answers that are no events: then either this browser is not signed in any
 // more, which the page itself says, or `up` is just coming back.
 function lost() {
@@ -86,8 +89,8 @@ function lost() {
   if (events.readyState !== EventSource.CLOSED) return;
   fetch('/api/events', { method: 'HEAD' }).then((answer) => {
     if (answer.status === 401) location.reload();
-    else setTimeout(listen, 1000);
-  }, () => setTimeout(listen, 1000));
+    else setTimeout(listen, soon());
+  }, () => setTimeout(listen, soon()));
 }
 
 // Browsers open only six connections to a server, for all its windows: those that nobody looks at do without.

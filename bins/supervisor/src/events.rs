@@ -9,6 +9,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, select_all};
 use gitpod_lifecycle::gitpod_yml::{Ignored, Problem};
+use gitpod_routing::Jitter;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_stream::wrappers::WatchStream;
@@ -39,7 +40,10 @@ pub(crate) async fn events(
     Query(wanted): Query<Wanted>,
 ) -> impl IntoResponse {
     let tasks = Arc::clone(&workspace);
+    // After a restart not all browsers come back at once.
+    let again = Event::default().retry(Jitter::RECONNECT.draw());
     let mut streams: Vec<Events> = vec![
+        futures_util::stream::iter([Ok(again)]).boxed(),
         WatchStream::new(workspace.run_state.subscribe())
             .map(|state| event("state", &state_json(state)))
             .boxed(),

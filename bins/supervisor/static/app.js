@@ -171,7 +171,8 @@ function showEditor(editor) {
 // --- events ----------------------------------------------------------------
 
 const SILENCE = 12_000;      // ms; `alive` comes every five seconds
-const AGAIN = 2_000;
+const AGAIN = 2_000;         // ms, half as much or half as much again: not all windows at once
+const again = () => AGAIN * (0.5 + Math.random());
 let events = null;
 let heard = 0;
 
@@ -200,7 +201,7 @@ function lost() {
   events = null;
   showState('lost');
   showAway({});
-  setTimeout(askWhy, AGAIN / 2);
+  setTimeout(askWhy, again() / 2);
 }
 
 setInterval(() => { if (events && Date.now() - heard > SILENCE) lost(); }, 1000);
@@ -214,7 +215,7 @@ async function askWhy() {
     const why = await answer.json();
     if (why.title) showAway(why);
   } catch { showState('lost'); }
-  setTimeout(askWhy, AGAIN);
+  setTimeout(askWhy, again());
 }
 
 // What was seen last may not be so any more. `why` is a refusal of the proxy.

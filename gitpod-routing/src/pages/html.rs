@@ -4,6 +4,7 @@ use askama::Template;
 use http::HeaderValue;
 
 use crate::info::RunState;
+use crate::jitter::Jitter;
 use crate::pages::Page;
 use crate::pages::text::Explanation;
 use crate::refusal::Refusal;
@@ -16,7 +17,7 @@ struct RefusalPage<'e> {
     advice: &'e str,
     status: u16,
     reason: &'e str,
-    reload_seconds: Option<u8>,
+    reload_seconds: Option<u64>,
     start_url: Option<&'e str>,
     open_url: Option<&'e str>,
     command: Option<&'e str>,
@@ -39,16 +40,21 @@ pub(crate) fn page(explanation: &Explanation, refusal: &Refusal) -> Page {
     }
 }
 
-/// Pages that turn into something else by themselves reload.
-fn reload_seconds(refusal: &Refusal) -> Option<u8> {
-    match refusal {
-        Refusal::NotListening(_) | Refusal::Unreachable(_) => Some(5), // as the reference
-        // It is held until there is something to show, or for a second.
-        Refusal::NotRunning(RunState::Starting) | Refusal::NotListeningYet(_) => Some(1),
-        _ if refusal.is_transient() => Some(2),
-        _ => None,
-    }
+/// Pages that turn into something else by themselves reload, not all of them at once.
+fn reload_seconds(refusal: &Refusal) -> Option<u64> {
+    let jitter = match refusal {
+        Refusal::NotListening(_) | Refusal::Unreachable(_) => SLOW,
+        Refusal::NotRunning(RunState::Starting) | Refusal::NotListeningYet(_) => QUICK,
+        _ if refusal.is_transient() => Jitter::RETRY,
+        _ => return None,
+    };
+    Some(jitter.seconds())
 }
+
+/// Somebody waits for it, and it is held until there is something to show, or for a second.
+const QUICK: Jitter = Jitter::between(1000, 2000);
+/// The reference has five seconds.
+const SLOW: Jitter = Jitter::between(4000, 6000);
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ mod http2;
 mod lookups;
 mod paths;
 mod signs;
+mod storm;
 #[path = "../support/mod.rs"]
 mod support;
 mod upstreams;

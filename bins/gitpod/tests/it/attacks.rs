@@ -1,10 +1,16 @@
 //! Attacks on the whole program: that what the proxy's own tests check is in place in it, and
 //! what only it has, such as a log and a machine. `docs/security-tests.md` has them all.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use futures_util::future::join_all;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 
 use crate::harness::{PATIENCE, Up, Workspace, free_port, program, repository};
+use crate::page_visitor::Visitor;
 
 /// A workspace with a web server on `port`, which answers.
 fn serving(up: &Up, port: u16) -> Workspace {
@@ -93,4 +99,53 @@ fn attack_51_what_a_client_says_adds_nothing_to_log_or_events() {
     assert!(!up.log().contains("INJECTED"), "{}", up.log());
     let events = format!("{:?}", up.events());
     assert!(!events.contains("INJECTED"), "{events}");
+}
+
+#[test]
+fn attack_36_pages_are_told_to_come_again_at_different_times() {
+    let up = Up::new();
+    let owner = Visitor::signed_in(&up);
+    let cookie = owner.cookie.as_deref().unwrap();
+    let head = format!(
+        "GET /api/events HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\n\r\n",
+        owner.host
+    );
+    let times: BTreeSet<u64> = (0..12)
+        .map(|_| {
+            let mut stream = TcpStream::connect(up.address()).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            let line = BufReader::new(stream).lines().map(Result::unwrap);
+            let time = line.filter_map(|line| line.strip_prefix("retry:")?.trim().parse().ok());
+            time.into_iter().next().unwrap()
+        })
+        .collect();
+    assert!(times.len() > 6, "{times:?}");
+    let is_soon = |time: &u64| (500..=2500).contains(time);
+    assert!(times.iter().all(is_soon), "milliseconds: {times:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_36_storm_from_one_source_is_held_off_and_others_come_in() {
+    let up = Up::with(&["--limit", "connections-per-local-source=30"]);
+    let address: SocketAddr = up.address().parse().unwrap();
+    let ask = async |from: &str| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(from.parse().unwrap()).unwrap();
+        let mut stream = socket.connect(address).await.unwrap();
+        let head = b"GET / HTTP/1.1\r\nHost: nobody.ws.localhost\r\n\r\n";
+        let _sent_away = stream.write_all(head).await;
+        let mut status = [0; 12];
+        let is_answered = stream.read_exact(&mut status).await.is_ok();
+        (is_answered && status.starts_with(b"HTTP/1.1 404"), stream)
+    };
+    // They stay, as browsers do.
+    let storm = join_all((0..300).map(|_| ask("127.0.0.1:0"))).await;
+    let answered = storm.iter().filter(|(is_answered, _)| *is_answered).count();
+    assert_eq!(answered, 30);
+    for _ in 0..10 {
+        assert!(ask("127.0.0.2:0").await.0);
+    }
+    drop(storm);
+    while !ask("127.0.0.1:0").await.0 {}
 }

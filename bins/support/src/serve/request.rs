@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use gitpod_routing::{Peer, Stay, TlsServerName};
+use gitpod_routing::{Jitter, Peer, Stay, TlsServerName};
 use http::header::{CONNECTION, RETRY_AFTER, UPGRADE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -197,8 +197,8 @@ fn refusal<B>(status: StatusCode) -> Response<AnswerBody<B>> {
     });
     *response.status_mut() = status;
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        let soon = HeaderValue::from_static("1");
-        response.headers_mut().insert(RETRY_AFTER, soon);
+        let later = Jitter::RETRY.retry_after(); // not all at once
+        response.headers_mut().insert(RETRY_AFTER, later);
     }
     response
 }

@@ -7,6 +7,7 @@
 //! | `progress` | `{"id", "instance_id", "step", "percent"}` | how far the content of one is |
 //! | `alive` | `{}` | nothing has happened for five seconds; no comment, of which scripts are not told |
 //!
+//! Each connection is told another time after which to come again, should it end (`retry`).
 //! Each `workspace` is whole, so a script that missed some is right again after the
 //! next, and a new connection begins with all of them.
 
@@ -18,6 +19,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
+use gitpod_routing::Jitter;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
@@ -72,6 +74,9 @@ struct Gone;
 impl Teller {
     async fn tell_all(mut self) -> Result<(), Gone> {
         let mut events = self.page.shared.workspaces.watch();
+        // After a restart not all browsers come back at once.
+        let again = Event::default().retry(Jitter::RECONNECT.draw());
+        self.sender.send(Ok(again)).await.map_err(|_| Gone)?;
         loop {
             self.tell_news().await?;
             let look_again = tokio::time::sleep(LOOK_EVERY);

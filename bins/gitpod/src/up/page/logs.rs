@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, StreamExt};
+use gitpod_routing::Jitter;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -35,7 +36,7 @@ pub(super) async fn logs(
     let request = LogsRequest {
         workspace_id: id_of(&id)?.to_string(),
         follow: true,
-        task: String::new(),
+        ..LogsRequest::default()
     };
     let cannot = |why: tonic::Status| {
         let status = match why.code() {
@@ -50,6 +51,10 @@ pub(super) async fn logs(
     let closing = page.shared.closing.clone();
     let session = page.session_of(&headers).unwrap_or_default();
     let tell = async move {
+        let again = Event::default().retry(Jitter::RECONNECT.draw());
+        if sender.send(Ok(again)).await.is_err() {
+            return;
+        }
         let mut look = tokio::time::interval(LOOK_EVERY);
         let mut texts = Texts::default();
         loop {
@@ -130,6 +135,7 @@ mod tests {
                     texts.decode(&LogsResponse {
                         task: "web".to_owned(),
                         data: data.to_vec(),
+                        ..LogsResponse::default()
                     })
                 })
                 .collect();
