@@ -135,11 +135,11 @@ impl Authenticate {
     pub(crate) async fn again(&self, session: &Authenticated, right: &Right) -> Standing {
         let info = match self.look_up(&session.info.id).await {
             Ok(Some(info)) => info,
-            Ok(None) => return Standing::Gone,
+            Ok(None) => return Standing::Gone(RunState::Stopped),
             Err(_) => return Standing::Unknown,
         };
         if info.instance != session.info.instance || info.state != session.info.state {
-            return Standing::Gone;
+            return Standing::Gone(info.state);
         }
         let (login, credential) = right.as_request();
         match self.authenticator.decide(login, &credential, &info).await {
@@ -186,8 +186,8 @@ impl Authenticate {
 pub(crate) enum Standing {
     /// It would be let in again.
     Stands,
-    /// The workspace is gone, or is another run of it, or runs no longer.
-    Gone,
+    /// The workspace is gone, or is another run of it, or runs no longer; how far it is now.
+    Gone(RunState),
     /// The workspace is as before, but this credential opens it no longer.
     Revoked,
     /// Nobody knows.

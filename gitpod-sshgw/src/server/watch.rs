@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gitpod_routing::RunState;
 use russh::Disconnect;
 use tokio::time::Instant;
 
@@ -136,11 +137,19 @@ impl Watch {
         };
         match authenticate.again(proof, right).await {
             Standing::Stands | Standing::Unknown => None,
-            Standing::Gone if proof.is_running() => Some(End::new(
-                SessionEnd::Stopped,
-                &format!("workspace {id} has stopped; start it with: {start} {id}"),
-            )),
-            Standing::Gone => Some(End::new(
+            Standing::Gone(now) if proof.is_running() => {
+                let text = match now {
+                    RunState::Stopping => format!(
+                        "workspace {id} is stopping; once it has stopped, start it with: {start} {id}"
+                    ),
+                    RunState::Stopped => {
+                        format!("workspace {id} has stopped; start it with: {start} {id}")
+                    }
+                    _ => format!("workspace {id} was started anew; connect again"),
+                };
+                Some(End::new(SessionEnd::Stopped, &text))
+            }
+            Standing::Gone(_) => Some(End::new(
                 SessionEnd::Stopped,
                 &format!("workspace {id} has changed; connect again"),
             )),

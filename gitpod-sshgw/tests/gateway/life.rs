@@ -99,7 +99,20 @@ async fn a_session_ends_when_its_workspace_was_started_anew() {
         .workspaces
         .insert(anew.running_at([10, 0, 0, 8].into()));
     let said = last_words(ssh).await;
-    assert!(said.contains("has stopped"), "{said}");
+    let told = format!("workspace {ID} was started anew");
+    assert!(said.contains(&told), "{said}");
+}
+
+#[tokio::test]
+async fn a_workspace_that_still_stops_is_not_said_to_have_stopped() {
+    let served = served().await;
+    let ssh = lasting(&served, &[]).await;
+    let mut stopping = info(ID, &served.key);
+    stopping.state = RunState::Stopping;
+    served.workspaces.insert(stopping);
+    let said = last_words(ssh).await;
+    let told = format!("workspace {ID} is stopping");
+    assert!(said.contains(&told), "{said}");
 }
 
 #[tokio::test]
