@@ -102,6 +102,11 @@ async fn sftp_does_what_its_client_can_ask_for() {
     };
     assert_eq!(seconds(&ours), seconds(&theirs));
     let said = text(&ran.stdout);
+    let of_day = |line: &&str| {
+        let mut fields = line.split_ascii_whitespace().rev();
+        line.ends_with(" c") && fields.nth(1).is_some_and(|time| time.contains(':'))
+    };
+    assert!(said.lines().any(|line| of_day(&line)), "{said}");
     assert!(
         said.contains("/dir\n") && said.contains("-rw-r-----") && said.contains("lrwxrwxrwx"),
         "{said}"

@@ -4,6 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use russh_sftp::protocol::FileAttributes;
 
 /// What is known of a file, as the protocol tells it.
@@ -48,9 +49,8 @@ fn times_of(wanted: &FileAttributes) -> Option<FileTimes> {
     Some(times.set_modified(at(wanted.mtime?)))
 }
 
-/// A line about a file, as `ls -l` prints it.
-pub(super) fn line(name: &str, file: &Metadata) -> String {
-    let time = Timestamp::from_second(file.mtime()).unwrap_or_default();
+/// A line about a file, as `ls -l` prints it at `now` in `zone`.
+pub(super) fn line(name: &str, file: &Metadata, now: Timestamp, zone: &TimeZone) -> String {
     format!(
         "{} {:>3} {:<8} {:<8} {:>8} {} {name}",
         mode_in_letters(file.mode()),
@@ -58,9 +58,25 @@ pub(super) fn line(name: &str, file: &Metadata) -> String {
         file.uid(),
         file.gid(),
         file.len(),
-        time.strftime("%b %e  %Y"),
+        time_in_letters(file.mtime(), now, zone),
     )
 }
+
+/// With the time of day, if that was within half a year; else with the year.
+///
+/// **Source:** POSIX, `ls`, "Long format".
+fn time_in_letters(seconds: i64, now: Timestamp, zone: &TimeZone) -> String {
+    let time = Timestamp::from_second(seconds).unwrap_or_default();
+    let age = now.duration_since(time);
+    let is_recent = !age.is_negative() && age.unsigned_abs() < HALF_A_YEAR;
+    let format = match is_recent {
+        true => "%b %e %H:%M",
+        false => "%b %e  %Y",
+    };
+    time.to_zoned(zone.clone()).strftime(format).to_string()
+}
+
+const HALF_A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60 / 2);
 
 fn mode_in_letters(mode: u32) -> String {
     let kind = match mode & 0o170_000 {
@@ -95,6 +111,22 @@ fn mode_in_letters(mode: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn recent_times_have_the_time_of_day_and_others_the_year() {
+        let now: Timestamp = "2026-11-21T21:00:00Z".parse().unwrap();
+        for (time, text) in [
+            ("2026-11-21T20:59:59Z", "Nov 21 20:59"),
+            ("2026-06-01T04:05:06Z", "Jun  1 04:05"),
+            ("2026-05-01T04:05:06Z", "May  1  2026"),
+            ("2026-11-21T21:00:01Z", "Nov 21  2026"), // of a clock that is ahead
+            ("1970-01-01T00:00:00Z", "Jan  1  1970"),
+        ] {
+            let time: Timestamp = time.parse().unwrap();
+            let told = time_in_letters(time.as_second(), now, &TimeZone::UTC);
+            assert_eq!(told, text);
+        }
+    }
 
     #[test]
     fn modes_are_written_as_ls_writes_them() {

@@ -4,6 +4,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use russh_sftp::protocol::{self, FileAttributes, OpenFlags};
 
 use super::attributes::{self, mode_of};
@@ -107,7 +109,11 @@ impl Files {
         let entries = dir.take(MOST_ENTRIES).collect::<Result<Vec<_>, _>>()?;
         match entries.is_empty() {
             true => Err(io::ErrorKind::UnexpectedEof.into()),
-            false => Ok(Reply::Names(entries.iter().map(entry).collect())),
+            false => {
+                let (now, zone) = (Timestamp::now(), TimeZone::system());
+                let told = entries.iter().map(|it| entry(it, now, &zone));
+                Ok(Reply::Names(told.collect()))
+            }
         }
     }
 }
@@ -120,11 +126,11 @@ fn unknown_handle() -> io::Error {
 }
 
 /// An entry of a directory; one that has gone meanwhile is only named.
-fn entry(entry: &DirEntry) -> protocol::File {
+fn entry(entry: &DirEntry, now: Timestamp, zone: &TimeZone) -> protocol::File {
     let filename = entry.file_name().to_string_lossy().into_owned();
     match entry.metadata() {
         Ok(found) => protocol::File {
-            longname: attributes::line(&filename, &found),
+            longname: attributes::line(&filename, &found, now, zone),
             attrs: attributes::of(&found),
             filename,
         },
