@@ -148,7 +148,7 @@ pub use self::policy::{ChannelAsk, ChannelPolicy, NoForwards, UsualChannels};
 pub use self::private_key::{PrivateKey, PrivateKeyError};
 pub use self::public_key::{PublicKey, PublicKeyError};
 #[cfg(feature = "server")]
-pub use self::server::Gateway;
+pub use self::server::{Gateway, Parting};
 #[cfg(feature = "tcp")]
 pub use self::tcp::TcpUpstream;
 #[cfg(feature = "server")]

@@ -228,6 +228,15 @@ pub(crate) struct UpArgs {
     /// off anybody. Workspaces go on. What it has open may finish, for as long as its own --drain.
     #[arg(long)]
     pub(crate) replace: bool,
+    /// With --replace: how long either side waits for the other. Then the one that ran before goes on.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "20s",
+        value_parser = positive,
+        overrides_with = "replace_within"
+    )]
+    pub(crate) replace_within: Duration,
     /// At the end, requests and WebSockets may go on for so long; then workspaces stop.
     #[arg(
         long,

@@ -24,6 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tower::service_fn;
 
 /// Longer than anything here takes on a busy machine.
@@ -261,7 +262,7 @@ async fn requests_are_limited_on_all_connections_together() {
             break answer;
         }
     };
-    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("retry-after: 1"));
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("retry-after: "));
     rig.slow.notify_one();
     one_answer(&mut busy).await;
     while !rig.get("/").await.contains("200 OK") {}
@@ -469,7 +470,8 @@ async fn connections_that_are_handed_over_stay_open_and_go_with_their_next_answe
         .await
         .unwrap();
     assert!(!one_answer(&mut idle).await.contains("connection: close"));
-    rig.end(Ending::HandOver);
+    let is_certain = CancellationToken::new();
+    rig.end(Ending::HandOver(is_certain));
     while TcpStream::connect(rig.address).await.is_ok() {} // nobody else has the listener here
     idle.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
         .await
@@ -479,5 +481,26 @@ async fn connections_that_are_handed_over_stay_open_and_go_with_their_next_answe
         last.contains("200 OK") && last.contains("connection: close"),
         "{last}"
     );
+    timeout(PATIENCE, rig.ended).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn time_of_who_is_handed_over_runs_once_somebody_else_serves_for_certain() {
+    let mut rig = Rig::draining(&[], Duration::from_millis(1)).await;
+    let mut client = rig.connect().await;
+    client.write_all(UPGRADE).await.unwrap();
+    let (mut socket, mut stay) = rig.upgraded.recv().await.unwrap().unwrap();
+    let is_certain = CancellationToken::new();
+    rig.end(Ending::HandOver(is_certain.clone()));
+    assert!(
+        timeout(Duration::from_millis(100), stay.over())
+            .await
+            .is_err()
+    );
+    socket.write_all(b"still here").await.unwrap();
+    is_certain.cancel();
+    timeout(PATIENCE, stay.over()).await.unwrap();
+    drop((socket, stay));
+    assert!(rest_of(&mut client).await.ends_with("still here"));
     timeout(PATIENCE, rig.ended).await.unwrap().unwrap();
 }

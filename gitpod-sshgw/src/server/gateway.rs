@@ -19,6 +19,7 @@ use super::config;
 use super::count::{Full, Places, source_of};
 use super::link::write_patience;
 use super::metrics;
+use super::parting::Parting;
 use super::pool::Pool;
 use super::session::{Phase, Session, Shared};
 use super::stream::Guarded;
@@ -156,11 +157,23 @@ impl Gateway {
     /// clients, and returns when the last has left or
     /// [`drain`](SshLimits::drain) is over. Dropping the future closes no connection.
     pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let end = async { Parting::Shutdown };
+        self.serve_until(listener, shutdown, end).await;
+    }
+
+    /// As [`serve`](Self::serve), in two steps: after `no_more` it accepts nobody, and those
+    /// who are there notice nothing until `end` says how it ends for them.
+    pub async fn serve_until(
+        &self,
+        listener: TcpListener,
+        no_more: impl Future<Output = ()>,
+        end: impl Future<Output = Parting>,
+    ) {
         let mut connections = JoinSet::new();
-        tokio::pin!(shutdown);
+        tokio::pin!(no_more, end);
         loop {
             tokio::select! {
-                () = &mut shutdown => break,
+                () = &mut no_more => break,
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) => {
                         // A key stroke is a packet of its own.
@@ -178,14 +191,20 @@ impl Gateway {
             }
         }
         drop(listener);
-        self.drain(connections).await;
+        let parting = loop {
+            tokio::select! {
+                parting = &mut end => break parting,
+                left = connections.join_next() => if left.is_none() { return },
+            }
+        };
+        self.drain(parting, connections).await;
     }
 
-    async fn drain(&self, mut connections: JoinSet<()>) {
-        self.phase.send_replace(Phase::Draining);
+    async fn drain(&self, parting: Parting, mut connections: JoinSet<()>) {
+        self.phase.send_replace(Phase::Draining(parting));
         let until = Instant::now() + self.shared.limits.drain;
         while let Ok(Some(_)) = timeout_at(until, connections.join_next()).await {}
-        self.phase.send_replace(Phase::Closed);
+        self.phase.send_replace(Phase::Closed(parting));
         let until = Instant::now() + self.shared.limits.recheck + LINGER * 2;
         while let Ok(Some(_)) = timeout_at(until, connections.join_next()).await {}
     }

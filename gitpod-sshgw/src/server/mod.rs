@@ -13,6 +13,7 @@ mod hold;
 mod link;
 mod metrics;
 mod opening;
+mod parting;
 mod pipe;
 mod pool;
 mod requests;
@@ -25,3 +26,4 @@ mod watch;
 mod workspace_side;
 
 pub use self::gateway::Gateway;
+pub use self::parting::Parting;

@@ -319,10 +319,12 @@ impl Ends<'_> {
     /// Tells whoever sits at a terminal that the gateway will go. Never returns.
     async fn tell_of_shutdown(&self) {
         let mut phase = self.session.phase.clone();
-        let draining = phase.wait_for(|phase| *phase != Phase::Open).await.is_ok();
-        if draining && self.has_terminal.load(Ordering::Relaxed) == 1 {
-            let limit = self.session.shared.limits.drain.as_secs();
-            let text = format!("\r\nthe gateway shuts down; this session ends in {limit} s\r\n");
+        let parting = phase.wait_for(|phase| *phase != Phase::Open).await;
+        let parting = parting.map_or(Phase::Open, |phase| *phase);
+        if let Phase::Draining(parting) = parting
+            && self.has_terminal.load(Ordering::Relaxed) == 1
+        {
+            let text = parting.at_terminal(self.session.shared.limits.drain);
             drop(self.to_client.extended_data_bytes(STDERR, text).await);
         }
         std::future::pending().await

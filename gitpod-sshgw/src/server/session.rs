@@ -15,6 +15,7 @@ use super::forwards::Forwards;
 use super::hold::Hold;
 use super::link::Link;
 use super::metrics::Connected;
+use super::parting::Parting;
 use super::pool::Pool;
 use super::switch::Switch;
 use crate::authenticate::{Authenticate, Authenticated};
@@ -50,9 +51,9 @@ pub(crate) enum Phase {
     /// It does.
     Open,
     /// Sessions may finish what they do.
-    Draining,
+    Draining(Parting),
     /// They may not.
-    Closed,
+    Closed(Parting),
 }
 
 /// One client's connection.

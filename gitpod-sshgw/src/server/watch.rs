@@ -60,10 +60,13 @@ impl Watch {
         }
         let phase = *session.phase.borrow();
         let busy = session.traffic.has_open_channels();
-        // Who has just logged in is about to open a channel.
-        let leaves = phase == Phase::Draining && !busy && now > login.since + PATIENCE;
-        if phase == Phase::Closed || leaves {
-            return Some(End::new(SessionEnd::Shutdown, "the gateway shuts down"));
+        match phase {
+            Phase::Open => {}
+            // Who has just logged in is about to open a channel.
+            Phase::Draining(_) if busy || now <= login.since + PATIENCE => {}
+            Phase::Draining(parting) | Phase::Closed(parting) => {
+                return Some(End::new(SessionEnd::Shutdown, parting.at_end()));
+            }
         }
         let is_there = session.proof().is_some_and(Authenticated::is_running);
         if !is_there && !session.is_held() && !busy && now > login.since + PATIENCE {

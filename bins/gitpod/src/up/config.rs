@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// Whether to take over from the one that runs.
     pub(crate) replace: bool,
+    /// How long either side of that waits for the other.
+    pub(crate) replace_within: Duration,
     /// How long connections may go on at the end.
     pub(crate) drain: Duration,
     pub(crate) state_dir: PathBuf,
@@ -84,6 +86,7 @@ impl TryFrom<UpArgs> for Config {
             network: args.network,
             limits: limits(&args.limits),
             replace: args.replace,
+            replace_within: args.replace_within,
             drain: args.drain,
             state_dir: state_dir::locate(args.state.state_dir.as_deref())?,
             output: args.output.output,

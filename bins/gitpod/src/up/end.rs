@@ -42,6 +42,11 @@ impl End {
         self.first.cancelled().await;
     }
 
+    /// Whether it has been.
+    pub(super) fn is_asked(&self) -> bool {
+        self.first.is_cancelled()
+    }
+
     /// Waits until it is asked for once more.
     pub(super) async fn asked_again(&self) {
         self.second.cancelled().await;

@@ -30,8 +30,8 @@ pub(crate) use self::config::Config;
 use self::doors::Doors;
 use self::end::End;
 use self::event::Addresses;
-use self::replace::{Offer, Secret};
-use self::run::{Entrance, Outcome};
+use self::replace::{Offer, Predecessor, Secret};
+use self::run::{Entrance, Guests, Outcome};
 use self::ssh::Ssh;
 use self::wire::System;
 use crate::exit::Failure;
@@ -49,28 +49,49 @@ pub(crate) async fn up(mut config: Config) -> Result<(), Failure> {
     config.limits.show(Limit::ALL);
     let secret = Secret::random()?;
     let (doors, before) = Doors::open(&config, &secret).await?;
-    let held = HeldStateDir::hold(config.state_dir.clone())?;
-    let (system, mut entrance) = open(&config, &metrics, doors, held, secret).await?;
+    let opened = async {
+        let held = HeldStateDir::hold(config.state_dir.clone())?;
+        open(&config, &metrics, doors, held, secret).await
+    };
+    let (mut system, mut entrance) = take_over(before.as_ref(), opened).await?;
     let end = End::of_signals(config.drain)?;
     let (addresses, dir) = (&entrance.addresses, entrance.held.path());
-    event::ready(config.output, addresses, &system.page, dir)?;
-    if let Some(before) = before {
-        before.hear_of_serving().await;
+    let told = event::ready(config.output, addresses, &system.page, dir);
+    if before.is_none() {
+        told?; // else nobody but this one serves any more, heard or not
     }
     if let Some(first) = config.first.take() {
         tokio::spawn(make_first(system.workspaces.clone(), first));
     }
-    let mut system = system;
+    let mut guests = Guests::new();
     loop {
-        match serve(&config, system, entrance, &end).await? {
+        match serve(&config, system, entrance, &guests, &end).await? {
             Outcome::Ended => return Ok(()),
             // Whoever wanted to take over has not come so far.
             Outcome::TakenBack(doors, secret) => {
+                guests.again();
                 let held = hold_again(&config).await?;
                 (system, entrance) = open(&config, &metrics, doors, held, secret).await?;
             }
         }
     }
+}
+
+/// What was `opened`, once whoever was `before` lets it serve.
+async fn take_over<T>(
+    before: Option<&Predecessor>,
+    opened: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let Some(before) = before else {
+        return opened.await;
+    };
+    let opened = tokio::select! {
+        biased;
+        opened = opened => opened?,
+        why = before.goes_on() => return Err(why),
+    };
+    before.let_serve().await?;
+    Ok(opened)
 }
 
 /// Opens everything, to be entered by `doors`.
@@ -115,6 +136,7 @@ async fn serve(
     config: &Config,
     system: System,
     entrance: Entrance,
+    guests: &Guests,
     end: &End,
 ) -> Result<Outcome, Failure> {
     let events = system.workspaces.watch();
@@ -123,7 +145,7 @@ async fn serve(
     let printer = event::print_all(config.output, workspaces, events, all_told.clone());
     let printer = tokio::spawn(printer);
     let tell = |by| event::replaced(config.output, by);
-    let ended = system.run(entrance, end, tell).await;
+    let ended = system.run(entrance, guests, end, tell).await;
     all_told.cancel();
     // Fails only if the printer has panicked, which its task has said.
     let _ = printer.await;

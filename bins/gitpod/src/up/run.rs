@@ -2,23 +2,24 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
 
 use futures_util::future;
 use gitpod_bridge::SqliteStore;
 use gitpod_lifecycle::Manager;
+use gitpod_sshgw::Parting;
 use support::serve::Ending;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::commands::Commands;
 use super::doors::Doors;
 use super::end::End;
 use super::event::Addresses;
 use super::page::Front;
-use super::replace::{Followed, Kept, Offer, Passing, Secret, Successor, Target};
+use super::replace::{Followed, Kept, NotTaken, Offer, Passing, Secret, Successor, Switch, Target};
 use super::wire::System;
 use crate::exit::Failure;
 use crate::print;
@@ -37,12 +38,52 @@ pub(super) struct Entrance {
     pub(super) secret: Secret,
 }
 
+/// Those who have come in, also before somebody wanted to take over and did not.
+#[derive(Clone, Debug)]
+pub(super) struct Guests {
+    /// Serves them.
+    served: TaskTracker,
+    /// How often serving has begun.
+    round: u32,
+    switch: Switch,
+    /// Their time begins to run: somebody else serves, or the end was asked for.
+    hurry: CancellationToken,
+}
+
+impl Guests {
+    pub(super) fn new() -> Self {
+        let served = TaskTracker::new();
+        served.close(); // which lets it be waited for
+        Self {
+            served,
+            round: 0,
+            switch: Switch::new(),
+            hurry: CancellationToken::new(),
+        }
+    }
+
+    /// Serving begins anew. Those who are there stay.
+    pub(super) fn again(&mut self) {
+        self.round += 1;
+    }
+
+    /// Waits until their time begins to run. Why?
+    async fn parting(self, end: End) -> Parting {
+        self.hurry.cancelled().await;
+        match end.is_asked() {
+            true => Parting::Shutdown,
+            false => Parting::HandOver,
+        }
+    }
+}
+
 impl System {
     /// Serves until the end is asked for, then stops all workspaces and writes that down; or until somebody else
     /// takes over, whom `handed_over` is told of, and then for as long as connections that are left may last.
     pub(super) async fn run(
         self,
         entrance: Entrance,
+        guests: &Guests,
         end: &End,
         handed_over: impl FnOnce(u32),
     ) -> Result<Outcome, Failure> {
@@ -51,10 +92,12 @@ impl System {
         let commands = Commands::serve(entrance.commands, &self);
         // The page has names of its own; all others are those of workspaces.
         let front = Front::new(&self.page, self.proxy);
-        let to = Arc::new(OnceLock::new());
-        let front = Passing::new(front, entrance.secret, Arc::clone(&to));
+        let (round, switch) = (guests.round, guests.switch.clone());
+        let front = Passing::new(front, entrance.secret, round, switch);
         let no_logins = CancellationToken::new();
-        let ssh = tokio::spawn(self.ssh.serve(self.gateway, no_logins.clone()));
+        let parting = guests.clone().parting(end.clone());
+        let ssh = self.ssh.serve(self.gateway, no_logins.clone(), parting);
+        guests.served.spawn(ssh);
         let (taken, mut successor) = oneshot::channel();
         let wait = Waiting {
             end: end.clone(),
@@ -62,7 +105,7 @@ impl System {
             kept,
             taken,
             address: entrance.addresses.http,
-            to,
+            guests: guests.clone(),
         };
         let page = self.page;
         let ending = async move {
@@ -72,11 +115,8 @@ impl System {
             ending
         };
         let (http, listener) = (self.http, entrance.http.into());
-        let served = tokio::spawn(async move {
-            http.serve_until(listener, front, ending).await;
-            // Fails only if it has panicked, which its task has said.
-            let _ = ssh.await;
-        });
+        let served = async move { http.serve_until(listener, front, ending).await };
+        guests.served.spawn(served);
         let owned = Owned {
             manager: self.manager,
             store: self.store,
@@ -85,7 +125,7 @@ impl System {
             held: entrance.held,
         };
 
-        let mut served = pin!(future::maybe_done(served));
+        let mut served = pin!(future::maybe_done(guests.served.wait()));
         let taken = tokio::select! {
             taken = &mut successor => taken.ok(),
             () = &mut served => successor.try_recv().ok(),
@@ -99,9 +139,10 @@ impl System {
             handed = owned.hand_over(&successor, kept, self.followed) => handed,
             () = end.asked() => return Ok(Outcome::Ended),
         };
-        if let Err(kept) = handed {
-            return Outcome::take_back(kept, &successor);
+        if let Err((kept, why)) = handed {
+            return Outcome::take_back(kept, &successor, why);
         }
+        guests.hurry.cancel();
         handed_over(successor.pid);
         either(&mut served, end.asked()).await;
         Ok(Outcome::Ended)
@@ -123,20 +164,23 @@ struct Waiting {
     kept: Kept,
     taken: oneshot::Sender<(Successor, Kept)>,
     address: SocketAddr,
-    to: Arc<OnceLock<Target>>,
+    guests: Guests,
 }
 
 impl Waiting {
     async fn for_either(self) -> Ending {
         let successor = tokio::select! {
-            () = self.end.asked() => return Ending::Stop,
+            () = self.end.asked() => {
+                self.guests.hurry.cancel();
+                return Ending::Stop;
+            }
             successor = self.offer.taken() => successor,
         };
         // What is asked from now on is the other one's business.
         let to = Target::new(self.address, successor.secret.clone());
-        let _first = self.to.set(to);
+        self.guests.switch.turn(self.guests.round, to);
         let _waits = self.taken.send((successor, self.kept));
-        Ending::HandOver
+        Ending::HandOver(self.guests.hurry)
     }
 }
 
@@ -145,15 +189,15 @@ impl Waiting {
 pub(super) enum Outcome {
     /// With all that there is to do.
     Ended,
-    /// Somebody wanted to take over and has ended: everything is to be opened again, for these sockets, and for
+    /// Somebody wanted to take over and is gone: everything is to be opened again, for these sockets, and for
     /// who knows this secret. Workspaces and connections that are left go on.
     TakenBack(Doors, Secret),
 }
 
 impl Outcome {
-    fn take_back(kept: Kept, successor: &Successor) -> Result<Self, Failure> {
+    fn take_back(kept: Kept, successor: &Successor, why: NotTaken) -> Result<Self, Failure> {
         print::note(&format!(
-            "warning: process {} wanted to take over and has ended; this one goes on",
+            "warning: process {} wanted to take over and {why}; this one goes on",
             successor.pid
         ));
         let doors = kept.reopen();
@@ -187,13 +231,13 @@ impl Owned {
     }
 
     /// Lets go of everything, gives `kept` away, and follows what `successor` says from then on. Workspaces go on.
-    /// `kept` comes back if the successor has ended before it served.
+    /// `kept` comes back if the successor did not get ready; nothing of it is left then.
     async fn hand_over(
         self,
         successor: &Successor,
         kept: Kept,
         followed: Followed,
-    ) -> Result<(), Kept> {
+    ) -> Result<(), (Kept, NotTaken)> {
         self.commands.end().await;
         self.manager.close().await;
         account_for_all(self.accounting).await;
@@ -201,14 +245,15 @@ impl Owned {
         let socket = self.held.path().join(SOCKET);
         drop(self.held);
         tokio::spawn(followed.follow(socket));
-        let given = successor.give(&kept).await;
-        match given.and(successor.serves().await) {
-            Ok(()) => Ok(()),
-            Err(why) => {
-                tracing::debug!(%why, "the successor has ended");
-                Err(kept)
-            }
+        let taken = match successor.give(&kept).await {
+            Ok(()) => successor.takes_over().await,
+            Err(_) => Err(NotTaken::Ended),
+        };
+        if let Err(why) = taken {
+            successor.see_off().await;
+            return Err((kept, why));
         }
+        Ok(())
     }
 }
 

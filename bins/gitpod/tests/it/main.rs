@@ -31,6 +31,7 @@ mod page_visitor;
 mod programs;
 mod race;
 mod replace;
+mod replace_hang;
 mod revoke;
 mod secrets;
 mod socket;

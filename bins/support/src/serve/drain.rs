@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// How a server ends.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Ending {
     /// Nobody serves here any more: connections on which nothing is asked are closed.
     Stop,
-    /// Another process has the listener: connections stay open as long as there is time, and their clients
-    /// hear with each answer that the next request needs another one.
-    HandOver,
+    /// Another process gets the listener: connections stay open, and their clients hear with each answer that the
+    /// next request needs another one. Their time begins to run once this is cancelled: when it is certain that the
+    /// other one serves. If it never is, they stay as long as they like.
+    HandOver(CancellationToken),
 }
 
 /// Where every connection is.
@@ -60,10 +62,16 @@ impl Visitors {
     /// Sees everybody off within `budget`, and a moment for who has to be told.
     pub(super) async fn drain(&self, ending: Ending, budget: Duration) {
         self.present.close();
-        self.phase.send_replace(match ending {
-            Ending::Stop => Phase::Ending,
-            Ending::HandOver => Phase::Parting,
-        });
+        match ending {
+            Ending::Stop => drop(self.phase.send_replace(Phase::Ending)),
+            Ending::HandOver(is_certain) => {
+                self.phase.send_replace(Phase::Parting);
+                tokio::select! {
+                    () = is_certain.cancelled() => {}
+                    () = self.present.wait() => {}
+                }
+            }
+        }
         if timeout(budget, self.present.wait()).await.is_ok() {
             return;
         }

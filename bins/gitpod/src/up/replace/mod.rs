@@ -5,10 +5,13 @@
 //! checks all it can ── hello ────────────▶ may it?
 //!                                          accepts nobody; closes manager, bridge, relay, database, lock
 //! lock, records     ◀── listeners ─────────┘
-//! serves ───────────── serving ──────────▶ keeps its connections, as long as they and its time last
+//! opens everything ─── ready ────────────▶ is it in time?
+//! serves            ◀── go ──────────────── keeps its connections, as long as they and its time last
 //! ```
 //!
-//! If the new one ends before it serves, the old one takes everything back.
+//! The old one's `go` decides. If the new one ends before that, or takes [longer than it has said](Hello), the old one takes
+//! everything back: it says `too late`, sees to it that the new one is gone – by force if it does not go by itself, as one
+//! that hangs still holds the lock, and may wake up at any time – and goes on. The new one waits as long for the listeners.
 //!
 //! Nobody is refused in between: who comes waits in the queue of the listener, which is never closed. Workspaces do not
 //! notice. What is asked on a connection that the old one has kept is [passed on](passing) to the new one; what
@@ -25,14 +28,14 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::follow::{Followed, SwitchedActivity};
-pub(super) use self::offer::{Kept, Offer, Successor};
-pub(super) use self::passing::{Passing, Secret, Target};
+pub(super) use self::offer::{Kept, NotTaken, Offer, Successor};
+pub(super) use self::passing::{Passing, Secret, Switch, Target};
 pub(super) use self::take::{Predecessor, take};
 
 /// Where the old one is asked, in the state directory.
 const SOCKET: &str = "replace.sock";
 /// Both must speak the same.
-const PROTOCOL: u32 = 1;
+const PROTOCOL: u32 = 2;
 
 /// The first word of the new one.
 #[derive(Debug, Deserialize, Serialize)]
@@ -43,6 +46,8 @@ struct Hello {
     ssh: Option<SocketAddr>,
     /// What marks requests that are passed on.
     secret: String,
+    /// How long it may take from when it has the listeners until it is ready, in milliseconds.
+    within: u64,
 }
 
 /// What the old one answers.
@@ -58,5 +63,9 @@ enum Reply {
     },
 }
 
-/// The last word of the new one.
-const SERVING: &[u8] = b"serving\n";
+/// The last word of the new one: nothing can fail any more.
+const READY: &[u8] = b"ready\n";
+/// The last word of the old one: the new one serves.
+const GO: &[u8] = b"go\n";
+/// Or: the old one goes on.
+const TOO_LATE: &[u8] = b"too late\n";

@@ -6,11 +6,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use gitpod_routing::OwnerToken;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
 
 use super::passing::Secret;
-use super::{Hello, PROTOCOL, Reply, SERVING, SOCKET, fds, take};
+use super::{GO, Hello, PROTOCOL, READY, Reply, SOCKET, TOO_LATE, fds, take};
 use crate::exit::Failure;
 use crate::state_dir::HeldStateDir;
 use crate::up::doors::Doors;
@@ -23,7 +28,7 @@ pub(in crate::up) struct Offer {
     ssh: Option<SocketAddr>,
 }
 
-/// For a hello. It is short.
+/// For a hello, which is short, and for an end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Offer {
@@ -64,22 +69,29 @@ impl Offer {
         if !fds::is_of_same_user(&stream) {
             return Ok(None); // who could not have opened the socket either
         }
+        let process = process_behind(&stream);
         let (message, _) = timeout(PATIENCE, fds::receive(&stream)).await??;
         if message.is_empty() {
             return Ok(None);
         }
         let hello = serde_json::from_slice::<Hello>(&message);
-        let refusal = match &hello {
-            Ok(hello) => self.refusal(hello),
-            Err(_) => Some("it speaks another language".to_owned()),
+        let refusal = match (&hello, &process) {
+            (Ok(hello), Ok(_)) => self.refusal(hello),
+            (Ok(_), Err(why)) => Some(format!("it cannot watch over this one: {why}")),
+            (Err(_), _) => Some("it speaks another language".to_owned()),
         };
-        match (hello, refusal) {
-            (Ok(hello), None) => Ok(Some(Successor {
-                stream,
-                pid: hello.pid,
-                secret: Secret::new(OwnerToken::new(hello.secret)),
-            })),
-            (_, refusal) => {
+        match (hello, process, refusal) {
+            (Ok(hello), Ok(process), None) => {
+                is_connected(&stream)?;
+                Ok(Some(Successor {
+                    stream,
+                    process,
+                    within: Duration::from_millis(hello.within),
+                    pid: hello.pid,
+                    secret: Secret::new(OwnerToken::new(hello.secret)),
+                }))
+            }
+            (_, _, refusal) => {
                 let reply = Reply::Refused(refusal.unwrap_or_default());
                 fds::send(&stream, &serde_json::to_vec(&reply)?, &[]).await?;
                 Ok(None)
@@ -110,10 +122,42 @@ fn fits(wanted: SocketAddr, has: SocketAddr) -> bool {
     wanted.ip() == has.ip() && [0, has.port()].contains(&wanted.port())
 }
 
+/// The process at the other end, whatever becomes of its number.
+#[expect(
+    deprecated,
+    reason = "what replaces it is unsafe, for types whose descriptor may change; that of OwnedFd does not"
+)]
+fn process_behind(stream: &UnixStream) -> io::Result<AsyncFd<OwnedFd>> {
+    let pid = stream.peer_cred()?.pid().and_then(Pid::from_raw);
+    let pid = pid.ok_or(io::ErrorKind::NotFound)?;
+    let process = pidfd_open(pid, PidfdFlags::empty())?;
+    AsyncFd::with_interest(process, Interest::READABLE)
+}
+
+/// An error if nobody is at the other end any more: then its number may have been somebody else's already.
+fn is_connected(stream: &UnixStream) -> io::Result<()> {
+    match recv(stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        Err(Errno::WOULDBLOCK) => Ok(()),
+        Err(why) => Err(why.into()),
+        Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// Why nobody has taken over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(in crate::up) enum NotTaken {
+    #[error("has ended")]
+    Ended,
+    #[error("was not ready within {0:?}")]
+    TooLate(Duration),
+}
+
 /// Who takes over.
 #[derive(Debug)]
 pub(in crate::up) struct Successor {
     stream: UnixStream,
+    process: AsyncFd<OwnedFd>,
+    within: Duration,
     pub(in crate::up) pid: u32,
     pub(in crate::up) secret: Secret,
 }
@@ -128,12 +172,35 @@ impl Successor {
         fds::send(&self.stream, &message, &kept.fds()).await
     }
 
-    /// Waits until it serves; an error if it has ended before.
-    pub(in crate::up) async fn serves(&self) -> io::Result<()> {
-        match fds::receive(&self.stream).await?.0.as_slice() {
-            SERVING => Ok(()),
-            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    /// Waits until it is ready, and has it serve: nothing can be taken back from then on.
+    ///
+    /// # Errors
+    ///
+    /// If it has ended before, or takes longer than it said.
+    pub(in crate::up) async fn takes_over(&self) -> Result<(), NotTaken> {
+        let said = timeout(self.within, fds::receive(&self.stream)).await;
+        let said = said.map_err(|_| NotTaken::TooLate(self.within))?;
+        match said {
+            Ok((word, _)) if word == READY => {
+                let sent = fds::send(&self.stream, GO, &[]).await;
+                sent.map_err(|_| NotTaken::Ended)
+            }
+            _ => Err(NotTaken::Ended),
         }
+    }
+
+    /// Sees to it that it is gone, with all that it holds: it is told, and then ended.
+    pub(in crate::up) async fn see_off(&self) {
+        let _told = fds::send(&self.stream, TOO_LATE, &[]).await; // fails if it has ended
+        if timeout(PATIENCE, self.process.readable()).await.is_ok() {
+            return;
+        }
+        tracing::warn!(
+            pid = self.pid,
+            "whoever wanted to take over hangs, and is killed"
+        );
+        let _killed = pidfd_send_signal(self.process.get_ref(), Signal::KILL);
+        let _gone = timeout(PATIENCE, self.process.readable()).await;
     }
 }
 

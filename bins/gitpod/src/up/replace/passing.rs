@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use gitpod_routing::{BoxError, OwnerToken, Peer, Stay};
@@ -18,6 +18,7 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tower::Service;
 
 use crate::exit::Failure;
@@ -69,19 +70,50 @@ impl Target {
     }
 }
 
+/// Where requests go, of all that has ever served in this process. Clones are one and the same.
+#[derive(Clone, Debug)]
+pub(in crate::up) struct Switch(Arc<watch::Sender<Option<(Round, Target)>>>);
+
+/// How often this process has begun to serve: once, and again each time that nobody has taken over in the end.
+type Round = u32;
+
+impl Switch {
+    /// Everything is served here.
+    pub(in crate::up) fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(None)))
+    }
+
+    /// From now on, what comes on connections of `round` and of those before goes to `target`.
+    pub(in crate::up) fn turn(&self, round: Round, target: Target) {
+        self.0.send_replace(Some((round, target)));
+    }
+
+    fn target(&self, round: Round) -> Option<Target> {
+        let switched = self.0.borrow();
+        let (until, target) = switched.as_ref()?;
+        (round <= *until).then(|| target.clone())
+    }
+}
+
 /// Serves with `inner`, until there is somebody to pass everything on to; and believes the one before who its clients are.
 #[derive(Clone, Debug)]
 pub(in crate::up) struct Passing<S> {
     inner: S,
     /// That of the one before.
     secret: Secret,
-    to: Arc<OnceLock<Target>>,
+    round: Round,
+    switch: Switch,
 }
 
 impl<S> Passing<S> {
-    /// Passes nothing on yet.
-    pub(in crate::up) fn new(inner: S, secret: Secret, to: Arc<OnceLock<Target>>) -> Self {
-        Self { inner, secret, to }
+    /// In `round`. What `switch` says then goes elsewhere.
+    pub(in crate::up) fn new(inner: S, secret: Secret, round: Round, switch: Switch) -> Self {
+        Self {
+            inner,
+            secret,
+            round,
+            switch,
+        }
     }
 
     /// What the header says goes no further, and counts only if it is from the one before.
@@ -118,7 +150,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
-        if let Some(to) = self.to.get().cloned() {
+        if let Some(to) = self.switch.target(self.round) {
             return Box::pin(async move {
                 let answer = pass_on(&to, request).await.unwrap_or_else(|why| {
                     tracing::debug!(%why, "a request was not passed on");

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::time::timeout;
 
 use super::passing::Secret;
-use super::{Hello, PROTOCOL, Reply, SERVING, SOCKET, fds};
+use super::{GO, Hello, PROTOCOL, READY, Reply, SOCKET, TOO_LATE, fds};
 use crate::cli::SshListen;
 use crate::exit::Failure;
 use crate::up::config::Config;
@@ -17,19 +17,47 @@ use crate::up::doors::Doors;
 
 /// Who has given it.
 #[derive(Debug)]
-pub(in crate::up) struct Predecessor(UnixStream);
-
-impl Predecessor {
-    /// Tells it that its successor serves.
-    pub(in crate::up) async fn hear_of_serving(&self) {
-        if let Err(why) = fds::send(&self.0, SERVING, &[]).await {
-            tracing::debug!(%why, "the one before has ended");
-        }
-    }
+pub(in crate::up) struct Predecessor {
+    stream: UnixStream,
+    within: Duration,
 }
 
-/// How long the old one may take to let go: it finishes what it writes.
-const PATIENCE: Duration = Duration::from_secs(60);
+impl Predecessor {
+    /// Waits for the word that it goes on itself after all.
+    pub(in crate::up) async fn goes_on(&self) -> Failure {
+        match fds::receive(&self.stream).await {
+            Ok((word, _)) if word == TOO_LATE => self.too_late(),
+            // It has ended, and is nobody's rival any more.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Tells it that its successor is ready, and waits until that may serve. Whoever does not answer serves nobody.
+    ///
+    /// # Errors
+    ///
+    /// If it goes on itself.
+    pub(in crate::up) async fn let_serve(&self) -> Result<(), Failure> {
+        let answered = async {
+            fds::send(&self.stream, READY, &[]).await?;
+            fds::receive(&self.stream).await
+        };
+        match timeout(self.within, answered).await {
+            Ok(Ok((word, _))) if word == TOO_LATE => Err(self.too_late()),
+            Ok(Ok((word, _))) if word == GO => Ok(()),
+            _ => {
+                tracing::warn!("the one before has ended, or hangs; this one serves");
+                Ok(())
+            }
+        }
+    }
+
+    fn too_late(&self) -> Failure {
+        Failure::failed("cannot take over from the `gitpod up` that runs: it goes on")
+            .why(format!("this one was not ready within {:?}", self.within))
+            .fix("try again, with more time by --replace-within")
+    }
+}
 
 /// Takes over from the `up` that uses the state directory; `None` if there is none.
 ///
@@ -55,11 +83,14 @@ pub(in crate::up) async fn take(
             SshListen::Off => None,
         },
         secret: secret.expose().to_owned(),
+        within: u64::try_from(config.replace_within.as_millis()).unwrap_or(u64::MAX),
     };
     let hello = serde_json::to_vec(&hello).map_err(|why| cannot(why.into()))?;
     fds::send(&stream, &hello, &[]).await.map_err(cannot)?;
-    let answer = timeout(PATIENCE, fds::receive(&stream)).await;
-    let (message, given) = answer.map_err(|why| cannot(why.into()))?.map_err(cannot)?;
+    let within = config.replace_within;
+    // It finishes what it writes before it lets go.
+    let answer = timeout(within, fds::receive(&stream)).await;
+    let (message, given) = answer.map_err(|_| hangs(within))?.map_err(cannot)?;
     if message.is_empty() {
         return Ok(None); // it ended in this moment
     }
@@ -69,9 +100,15 @@ pub(in crate::up) async fn take(
             .fix("start this one with the same addresses, or stop the other one first")),
         Reply::Given { ssh } => {
             let doors = doors(given, ssh).map_err(cannot)?;
-            Ok(Some((doors, Predecessor(stream))))
+            Ok(Some((doors, Predecessor { stream, within })))
         }
     }
+}
+
+fn hangs(within: Duration) -> Failure {
+    Failure::failed("cannot take over from the `gitpod up` that runs")
+        .why(format!("it has not let go within {within:?}; it goes on, if it does not hang"))
+        .fix("try again, with more time by --replace-within; or stop it, and start this one: workspaces are adopted")
 }
 
 async fn connect(config: &Config) -> io::Result<Option<UnixStream>> {

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use gitpod_lifecycle::process::{Layout, ProcessSettings};
 use gitpod_routing::{ActivitySink, MemoryProvider};
-use gitpod_sshgw::Gateway;
+use gitpod_sshgw::{Gateway, Parting};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -87,10 +87,16 @@ impl Ssh {
         gateway::gateway(&self.keys, workspaces, layout, activity, drain)
     }
 
-    /// Serves clients until `stop`, and tells those that are there then.
-    pub(super) async fn serve(self, gateway: Gateway, stop: CancellationToken) {
+    /// Lets clients in until `no_more`; tells those that are there what `end` says.
+    pub(super) async fn serve(
+        self,
+        gateway: Gateway,
+        no_more: CancellationToken,
+        end: impl Future<Output = Parting>,
+    ) {
         if let Some((listener, _)) = self.listening {
-            gateway.serve(listener, stop.cancelled_owned()).await;
+            let no_more = no_more.cancelled_owned();
+            gateway.serve_until(listener, no_more, end).await;
         }
     }
 
