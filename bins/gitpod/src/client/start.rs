@@ -25,6 +25,7 @@ pub(crate) async fn start(args: StartArgs) -> Result<(), Failure> {
             .map(|timeout| GoDuration::from(timeout).to_string())
             .unwrap_or_default(),
         wake: args.wake.map(|wake| wake.to_string()).unwrap_or_default(),
+        ..StartRequest::default()
     };
     let events = connect(&args.state)
         .await?

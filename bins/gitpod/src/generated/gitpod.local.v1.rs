@@ -11,6 +11,17 @@ pub struct StartRequest {
     /// `never`; empty: as before, `owner` for a new one. Kept with the workspace.
     #[prost(string, tag = "5")]
     pub wake: ::prost::alloc::string::String,
+    /// The name of a new workspace, so that asking again makes no second one: if there
+    /// is one of that name, it is started as any other. Empty: chosen here.
+    #[prost(string, tag = "6")]
+    pub new_id: ::prost::alloc::string::String,
+    /// Goes on telling of this run of `workspace_id`, and starts nothing: for who was cut
+    /// off.
+    #[prost(string, tag = "7")]
+    pub follow_instance_id: ::prost::alloc::string::String,
+    /// Starts `workspace_id` once this run is over, unless somebody else has.
+    #[prost(string, tag = "8")]
+    pub after_instance_id: ::prost::alloc::string::String,
     #[prost(oneof = "start_request::What", tags = "1, 2")]
     pub what: ::core::option::Option<start_request::What>,
 }
@@ -214,7 +225,7 @@ pub struct Content {
     #[prost(bool, tag = "4")]
     pub ready: bool,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LogsRequest {
     #[prost(string, tag = "1")]
     pub workspace_id: ::prost::alloc::string::String,
@@ -223,6 +234,12 @@ pub struct LogsRequest {
     /// Name of one task; empty: all.
     #[prost(string, tag = "3")]
     pub task: ::prost::alloc::string::String,
+    /// Which run; empty: the latest.
+    #[prost(string, tag = "4")]
+    pub instance_id: ::prost::alloc::string::String,
+    /// How much of each log was read already, as responses say: for who was cut off.
+    #[prost(map = "string, uint64", tag = "5")]
+    pub read_to: ::std::collections::HashMap<::prost::alloc::string::String, u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LogsResponse {
@@ -230,6 +247,15 @@ pub struct LogsResponse {
     pub task: ::prost::alloc::string::String,
     #[prost(bytes = "vec", tag = "2")]
     pub data: ::prost::alloc::vec::Vec<u8>,
+    /// Which run.
+    #[prost(string, tag = "3")]
+    pub instance_id: ::prost::alloc::string::String,
+    /// Which log: two tasks may have one name.
+    #[prost(string, tag = "4")]
+    pub log: ::prost::alloc::string::String,
+    /// Bytes of that log up to here.
+    #[prost(uint64, tag = "5")]
+    pub read_to: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StopRequest {

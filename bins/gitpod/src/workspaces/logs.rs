@@ -53,7 +53,13 @@ impl TaskLogs {
             let data = read(&path, *from, CHUNK).await.unwrap_or_default();
             *from += data.len() as u64;
             if !data.is_empty() {
-                news.push(LogsResponse { task, data });
+                news.push(LogsResponse {
+                    task,
+                    data,
+                    log: names.id,
+                    read_to: *from,
+                    ..LogsResponse::default()
+                });
             }
         }
         Ok(news)
