@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use gitpod_bridge::{
-    Effect, InstancePhase, InstanceRow, InstanceState, LifeEventKind, Origin, Plan, StopOrigin,
-    mark_stopped, plan,
+    Effect, InstancePhase, InstanceRow, InstanceState, LifeEventKind, Origin, Outcome, Plan,
+    StopOrigin, mark_stopped, plan,
 };
 use gitpod_lifecycle::{StatusUpdate, UpdateBool, UpdatePhase};
 use jiff::Timestamp;
@@ -97,7 +97,7 @@ proptest! {
 
     /// I1, I3, I4, I14: after each of any steps, with any clock.
     #[test]
-    fn rules_hold_after_each_step(steps in prop::collection::vec((step(), -50..500_i64), 1..30)) {
+    fn attack_48_rules_hold_after_each_step(steps in prop::collection::vec((step(), -50..500_i64), 1..30)) {
         let mut row = pending();
         for (step, second) in steps {
             let next = after(&row, &planned(&row, &step, at(second)));
@@ -119,7 +119,7 @@ proptest! {
 
     /// I15: one history, in any order and with any repetition, ends in one row.
     #[test]
-    fn any_order_ends_in_the_same_row(
+    fn attack_48_any_order_ends_in_the_same_row(
         phases in prop::collection::vec(
             phase().prop_filter("says a phase", |phase| *phase != UpdatePhase::Unknown), 1..8),
         orders in prop::collection::vec(prop::collection::vec(any::<prop::sample::Index>(), 0..20), 1..4),
@@ -143,7 +143,7 @@ proptest! {
 
     /// Taking the same status twice is taking it once.
     #[test]
-    fn taking_again_changes_nothing(steps in prop::collection::vec(step(), 1..15)) {
+    fn attack_48_replaying_changes_nothing(steps in prop::collection::vec(step(), 1..15)) {
         let mut row = pending();
         for step in steps {
             row = after(&row, &planned(&row, &step, at(1)));
@@ -154,6 +154,46 @@ proptest! {
                 prop_assert_eq!(after(&row, &again).state, row.state.clone());
             }
         }
+    }
+}
+
+#[test]
+fn attack_48_statuses_that_are_forged_or_of_others_change_nothing() {
+    let row = pending();
+    let running = |id: &str| {
+        let mut status = StatusUpdate::new(id, UpdatePhase::Running);
+        status.status_version = 7;
+        status.metadata.meta_id = "pink-panda-ns35kd21".to_owned();
+        status
+    };
+    let decide = |status: &StatusUpdate, cluster: &str| {
+        plan(Some(&row), status, at(1), &Origin::new(cluster))
+    };
+    // What is not forged is taken, so that there is something to lose.
+    assert_eq!(decide(&running("run-1"), "c1").outcome, Outcome::Applied);
+    let mut of_another_workspace = running("run-1");
+    of_another_workspace.metadata.meta_id = "blue-whale-ns35kd21".to_owned();
+    let mut late = running("run-1");
+    late.status_version = u64::MAX;
+    let hostile = [
+        "",
+        "run 1",
+        "run-1\n",
+        "../run-1",
+        "run-1'; --",
+        "RUN-1",
+        "run-1\0",
+    ];
+    let mut cases = vec![
+        (running("run-1"), "c2", Outcome::Foreign),
+        (of_another_workspace, "c1", Outcome::Invalid),
+        (late, "c1", Outcome::Invalid),
+    ];
+    cases.extend(hostile.map(|id| (running(id), "c1", Outcome::Invalid)));
+    for (status, cluster, outcome) in cases {
+        let plan = decide(&status, cluster);
+        assert_eq!(plan.outcome, outcome, "{:?}", status.id);
+        assert!(plan.change.is_none() && plan.effects.is_empty(), "{plan:?}");
     }
 }
 

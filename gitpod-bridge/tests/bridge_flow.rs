@@ -164,7 +164,7 @@ async fn stop_during_work_finishes_what_has_arrived() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn several_bridges_and_relays_apply_each_status_once() {
+async fn attack_49_several_bridges_and_relays_apply_each_status_once() {
     let mut system = System::new().await;
     for _ in 0..3 {
         system.start_bridge();

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -180,7 +180,8 @@ impl DirectConnector {
             .address
             .ok_or(ConnectError::Refused("workspace has no address"))?
             .to_canonical();
-        if !self.may_dial(ip) {
+        let ip_v4 = embedded(ip);
+        if !self.may_dial(ip) || ip_v4.is_some_and(|ip| !self.may_dial(ip.into())) {
             return Err(ConnectError::Refused("address is not one of a pod"));
         }
         let port = self.ports.of(target.service, target.debug);
@@ -195,6 +196,20 @@ impl DirectConnector {
         };
         let loopback = ip.is_loopback() && self.loopback == Loopback::Refused;
         !(loopback || link_local || ip.is_unspecified() || ip.is_multicast())
+    }
+}
+
+/// The address that a translator, or an old kind of tunnel, makes of `ip`.
+///
+/// **Source:** RFC 6052, section 2.1; RFC 4291, section 2.5.5.1.
+fn embedded(ip: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(ip) = ip else { return None };
+    match ip.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] => {
+            let bits = (u32::from(high) << 16) | u32::from(low);
+            Some(Ipv4Addr::from_bits(bits))
+        }
+        _ => None,
     }
 }
 

@@ -11,6 +11,7 @@ mod hosts;
 mod http2;
 mod lookups;
 mod paths;
+mod records;
 mod signs;
 mod storm;
 #[path = "../support/mod.rs"]
