@@ -1,10 +1,13 @@
 //! One request, one answer.
 
-use std::sync::atomic::Ordering;
+use std::convert::Infallible;
+use std::future::ready;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::{CONNECTION, EXPECT, SEC_WEBSOCKET_KEY, UPGRADE};
-use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -18,7 +21,7 @@ use crate::forward::connect::{ConnectError, Connection, DialTarget};
 use crate::forward::continuing::Gate;
 use crate::forward::frames::Frames;
 use crate::forward::headers::OwnHost;
-use crate::forward::pool::{Checkin, Sender};
+use crate::forward::pool::{Checkin, Upstream};
 use crate::forward::spelling::Spelled;
 use crate::forward::upgrade::Meter;
 use crate::forward::upgrades::Upgraded;
@@ -31,158 +34,241 @@ use crate::refusal::{Limit, Refusal, Unanswered};
 use crate::stage::Permit;
 use crate::stay::Stay;
 
+/// What one exchange, its bodies and its tunnel have in common.
+pub(crate) struct InFlight {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) permit: Permit,
+    target: DialTarget,
+    host: OwnHost,
+}
+
+/// An answer on its way.
+pub(crate) type Answering =
+    Pin<Box<dyn Future<Output = Result<Response<ForwardBody>, Infallible>> + Send>>;
+
 /// Forwards `request`, which `permit` lets through.
-pub(crate) async fn exchange<B>(
-    shared: &Shared,
-    permit: &Permit,
-    mut request: Request<B>,
-) -> Result<Response<ForwardBody>, Refusal>
+pub(crate) fn exchange<B>(shared: &Arc<Shared>, permit: Permit, request: Request<B>) -> Answering
 where
     B: Body + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let began = Exchange::begin(&request);
-    let asked = match request.version() {
-        Version::HTTP_11 => {
-            headers::requested_upgrade(request.headers()).map_err(Refusal::BadRequest)?
+    let served = Served::of(&permit);
+    let (begun, request) = match Begun::new(shared, permit, request) {
+        Ok(both) => both,
+        Err(why) => return Box::pin(ready(Ok(served.mark(why.into_response())))),
+    };
+    // Most requests go over a connection that is there; theirs is the smaller future.
+    match begun.idle_connection() {
+        Some(idle) => begun.over_idle(idle, request),
+        None => Box::pin(async move {
+            let sent = begun.over_new(request).await;
+            Ok(begun.finish(sent))
+        }),
+    }
+}
+
+/// A request that is ready to be sent.
+struct Begun {
+    flight: Arc<InFlight>,
+    measured: Exchange,
+    switch: Option<Box<Switch>>,
+    /// Whether nothing of the body came for too long.
+    is_idle: Option<Arc<AtomicBool>>,
+}
+
+/// The other protocol that a request asks for.
+struct Switch {
+    protocol: HeaderValue,
+    client: OnUpgrade,
+    place: Place,
+    is_websocket: bool,
+}
+
+/// What came of sending: the answer, and the connection it came over.
+type Sent = Result<(Response<Incoming>, Upstream), Refusal>;
+
+impl Begun {
+    fn new<B>(
+        shared: &Arc<Shared>,
+        permit: Permit,
+        mut request: Request<B>,
+    ) -> Result<(Self, Request<RequestBody>), Refusal>
+    where
+        B: Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let measured = Exchange::begin(&request);
+        let asked = match request.version() {
+            Version::HTTP_11 => {
+                headers::requested_upgrade(request.headers()).map_err(Refusal::BadRequest)?
+            }
+            _ => None,
+        };
+        let switch = asked
+            .clone()
+            .map(|protocol| Switch::of(shared, &permit, protocol, &mut request).map(Box::new))
+            .transpose()?;
+        let (mut parts, body) = request.into_parts();
+        let host = shared
+            .headers
+            .prepare(&mut parts, &permit, asked)
+            .map_err(Refusal::BadRequest)?;
+        parts.extensions.clear(); // those that layers before us have left
+        let flight = Arc::new(InFlight {
+            target: DialTarget::of(&permit),
+            shared: Arc::clone(shared),
+            permit,
+            host,
+        });
+        let body = RequestBody::new(body).watched(|| Watch::of(&flight, Counts::AsUse));
+        let (body, is_idle) = body.with_patience(shared.limits.body_idle);
+        let begun = Self {
+            flight,
+            measured,
+            switch,
+            is_idle,
+        };
+        Ok((begun, Request::from_parts(parts, body)))
+    }
+
+    /// An idle connection that will do. A WebSocket keeps its own, and wants one that spells names.
+    fn idle_connection(&self) -> Option<Upstream> {
+        match &self.switch {
+            Some(asked) if asked.is_websocket => None,
+            _ => self.flight.shared.pool.take(&self.flight.target),
         }
-        _ => None,
-    };
-    // Only now: it marks the connection as one that may change its protocol.
-    let client = asked.as_ref().map(|_| hyper::upgrade::on(&mut request));
-    let (mut parts, body) = request.into_parts();
-    let place = asked
-        .as_ref()
-        .map(|_| shared.place_for(permit, &mut parts))
-        .transpose()?;
-    let host = shared
-        .headers
-        .prepare(&mut parts, permit, asked.clone())
-        .map_err(Refusal::BadRequest)?;
-    let target = DialTarget::of(permit);
-    let body = RequestBody::new(body).watched(|| Watch::of(shared, permit, Counts::AsUse));
-    let (body, is_idle) = body.with_patience(shared.limits.body_idle);
-    let request = Request::from_parts(head_only(parts), body);
-    let sent = watch::while_allowed(shared, permit, send(shared, permit, &target, request)).await;
-    let sent = sent.unwrap_or_else(|| Err(Refusal::Unreachable(unanswered(&target))));
-    let (mut response, sender) = sent.map_err(|why| match is_idle {
-        Some(is_idle) if is_idle.load(Ordering::SeqCst) => Refusal::OverLimit(Limit::BodyIdle),
-        _ => why,
-    })?;
-    if began.took() > UNNOTICED && shared.has_revoked(permit) {
-        return Err(Refusal::Unreachable(unanswered(&target)));
     }
-    // The version is one of a connection: what the server speaks says nothing about ours.
-    *response.version_mut() = Version::HTTP_11;
-    began.count(
-        "gitpod_ws_proxy_http_client_requests_total",
-        "gitpod_ws_proxy_http_client_requests_duration_seconds",
-        Served::of(permit).label(),
-        response.status(),
-    );
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let asked = asked.zip(client).zip(place);
-        return switch(shared, permit, &host, asked, response);
+
+    fn over_idle(self, mut idle: Upstream, request: Request<RequestBody>) -> Answering {
+        let again = repeatable(&request);
+        let answer = idle.sender.try_send_request(gated(request));
+        Box::pin(async move {
+            let at_once = idle.timer.wait(watch::AT_ONCE);
+            let answer = watch::while_allowed(&self.flight, at_once, answer).await;
+            let sent = match answer {
+                None => Err(self.flight.unreachable()),
+                Some(Ok(response)) => Ok((response, idle)),
+                // Never sent, or harmless to send again: the server had closed while idle.
+                Some(Err(mut failed)) => match failed.take_message().or(again) {
+                    Some(request) => Box::pin(self.over_new(request)).await,
+                    None => Err(self.flight.broken(&failed.into_error())),
+                },
+            };
+            Ok(self.finish(sent))
+        })
     }
-    shared
-        .headers
-        .clean_response(response.headers_mut(), permit, &host);
-    let checkin = Checkin {
-        pool: shared.pool.clone(),
-        target,
-        sender,
-    };
-    Ok(streamed(shared, permit, checkin, response))
+
+    async fn over_new(&self, request: Request<RequestBody>) -> Sent {
+        let at_once = sleep(watch::AT_ONCE);
+        let sent = watch::while_allowed(&self.flight, at_once, self.dial_and_send(request)).await;
+        sent.unwrap_or_else(|| Err(self.flight.unreachable()))
+    }
+
+    async fn dial_and_send(&self, request: Request<RequestBody>) -> Sent {
+        let flight = &self.flight;
+        let connection = dial_patiently(flight).await?;
+        let connection: Connection = match &self.switch {
+            Some(asked) if asked.is_websocket => Box::new(Spelled::new(connection)),
+            _ => connection,
+        };
+        let mut upstream = handshake(flight, connection).await?;
+        let answer = upstream.sender.send_request(gated(request)).await;
+        let response = answer.map_err(|why| flight.broken(&why))?;
+        Ok((response, upstream))
+    }
+
+    /// The answer for the client.
+    fn finish(self, sent: Sent) -> Response<ForwardBody> {
+        let served = Served::of(&self.flight.permit);
+        let answer = self.answer(sent);
+        served.mark(answer.unwrap_or_else(Refusal::into_response))
+    }
+
+    fn answer(self, sent: Sent) -> Result<Response<ForwardBody>, Refusal> {
+        let flight = self.flight;
+        let (mut response, upstream) = sent.map_err(|why| match &self.is_idle {
+            Some(is_idle) if is_idle.load(Ordering::SeqCst) => Refusal::OverLimit(Limit::BodyIdle),
+            _ => why,
+        })?;
+        if self.measured.took() > UNNOTICED && flight.is_revoked() {
+            return Err(flight.unreachable());
+        }
+        // The version is one of a connection: what the server speaks says nothing about ours.
+        *response.version_mut() = Version::HTTP_11;
+        self.measured.count(
+            "gitpod_ws_proxy_http_client_requests_total",
+            "gitpod_ws_proxy_http_client_requests_duration_seconds",
+            Served::of(&flight.permit).label(),
+            response.status(),
+        );
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return switch(&flight, self.switch, response);
+        }
+        let headers = &flight.shared.headers;
+        headers.clean_response(response.headers_mut(), &flight.permit, &flight.host);
+        Ok(streamed(&flight, upstream, response))
+    }
+}
+
+impl Switch {
+    fn of<B>(
+        shared: &Shared,
+        permit: &Permit,
+        protocol: HeaderValue,
+        request: &mut Request<B>,
+    ) -> Result<Self, Refusal> {
+        let seat = shared.upgrades.admit(&permit.info().id);
+        let place = Place {
+            _seat: seat.ok_or(Refusal::OverLimit(Limit::Upgrades))?,
+            stay: request.extensions_mut().remove(),
+        };
+        Ok(Self {
+            // Only now: it marks the connection as one that may change its protocol.
+            client: hyper::upgrade::on(&mut *request),
+            is_websocket: request.headers().contains_key(SEC_WEBSOCKET_KEY),
+            protocol,
+            place,
+        })
+    }
 }
 
 /// `response`, with a body that brings its connection back at the end.
 fn streamed(
-    shared: &Shared,
-    permit: &Permit,
-    checkin: Checkin,
+    flight: &Arc<InFlight>,
+    upstream: Upstream,
     response: Response<Incoming>,
 ) -> Response<ForwardBody> {
+    let checkin = Checkin {
+        pool: flight.shared.pool.clone(),
+        target: flight.target.clone(),
+        upstream,
+    };
     response.map(|body| {
-        let body = ForwardBody::new(body, Some(checkin));
         let counts = match body.size_hint().exact() {
             Some(_) => Counts::AsUse,
             None => Counts::Not,
         };
-        body.watched(|| Watch::of(shared, permit, counts))
+        ForwardBody::new(body, Some(checkin)).watched(|| Watch::of(flight, counts))
     })
 }
 
-/// `parts` without the extensions that layers before us have left.
-fn head_only(mut parts: Parts) -> Parts {
-    parts.extensions.clear();
-    parts
-}
-
-/// Sends `request` over an idle connection, or over a new one.
-async fn send(
-    shared: &Shared,
-    permit: &Permit,
-    target: &DialTarget,
-    request: Request<RequestBody>,
-) -> Result<(Response<Incoming>, Sender), Refusal> {
-    let is_websocket = request.headers().contains_key(SEC_WEBSOCKET_KEY);
-    // A WebSocket keeps its connection, and wants one that spells names.
-    let idle = (!is_websocket).then(|| shared.pool.take(target)).flatten();
-    let request = match idle {
-        None => request,
-        Some(sender) => {
-            let again = repeatable(&request);
-            match send_over(sender, request).await {
-                Ok(answer) => return Ok(answer),
-                // Never sent, or harmless to send again: the server had closed while idle.
-                Err(Failed {
-                    unsent: Some(request),
-                    ..
-                }) => *request,
-                Err(Failed { why, .. }) => again.ok_or_else(|| unreachable(target, &why))?,
-            }
+/// `request`, whose body waits until the server asks for it if the client waits for that.
+fn gated(mut request: Request<RequestBody>) -> Request<RequestBody> {
+    if !expects_continue(&request) {
+        return request;
+    }
+    let (gate, open) = Gate::new();
+    request = request.map(|body| body.behind(gate));
+    let open = std::sync::Mutex::new(Some(open));
+    hyper::ext::on_informational(&mut request, move |answer| {
+        if answer.status() != StatusCode::CONTINUE {
+            return; // early hints, for instance, ask for no body
         }
-    };
-    let connection = dial_patiently(shared, permit, target).await?;
-    let connection: Connection = match is_websocket {
-        true => Box::new(Spelled::new(connection)),
-        false => connection,
-    };
-    let sender = handshake(target, connection).await?;
-    send_over(sender, request)
-        .await
-        .map_err(|failed| unreachable(target, &failed.why))
-}
-
-struct Failed {
-    why: hyper::Error,
-    unsent: Option<Box<Request<RequestBody>>>,
-}
-
-async fn send_over(
-    mut sender: Sender,
-    mut request: Request<RequestBody>,
-) -> Result<(Response<Incoming>, Sender), Failed> {
-    if expects_continue(&request) {
-        let (gate, open) = Gate::new();
-        request = request.map(|body| body.behind(gate));
-        let open = std::sync::Mutex::new(Some(open));
-        hyper::ext::on_informational(&mut request, move |answer| {
-            if answer.status() != StatusCode::CONTINUE {
-                return; // early hints, for instance, ask for no body
-            }
-            if let Some(open) = open.lock().ok().and_then(|mut open| open.take()) {
-                let _gone = open.send(());
-            }
-        });
-    }
-    match sender.try_send_request(request).await {
-        Ok(response) => Ok((response, sender)),
-        Err(mut failed) => Err(Failed {
-            unsent: failed.take_message().map(Box::new),
-            why: failed.into_error(),
-        }),
-    }
+        if let Some(open) = open.lock().ok().and_then(|mut open| open.take()) {
+            let _gone = open.send(());
+        }
+    });
+    request
 }
 
 fn expects_continue(request: &Request<RequestBody>) -> bool {
@@ -210,34 +296,32 @@ fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
 }
 
 /// Connects; in a workspace that has just started, again until its server listens.
-async fn dial_patiently(
-    shared: &Shared,
-    permit: &Permit,
-    target: &DialTarget,
-) -> Result<Connection, Refusal> {
+async fn dial_patiently(flight: &InFlight) -> Result<Connection, Refusal> {
+    let permit = &flight.permit;
     let mut pause = SHORTEST_PAUSE;
     loop {
-        let why = match dial(shared, target).await {
+        let why = match dial(flight).await {
             Ok(connection) => return Ok(connection),
             Err(why) => why,
         };
         let is_over = |until| Instant::now() + pause > until;
-        let is_lost = matches!(why, ConnectError::Refused(_)) || shared.has_revoked(permit);
+        let is_lost = matches!(why, ConnectError::Refused(_)) || flight.is_revoked();
         if is_lost || permit.patience().is_none_or(is_over) {
-            return Err(not_connected(target, &why));
+            return Err(flight.not_connected(&why));
         }
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
-async fn dial(shared: &Shared, target: &DialTarget) -> Result<Connection, ConnectError> {
-    timeout(shared.limits.connect, reach(shared, target))
+async fn dial(flight: &InFlight) -> Result<Connection, ConnectError> {
+    timeout(flight.shared.limits.connect, reach(flight))
         .await
         .unwrap_or(Err(ConnectError::TimedOut))
 }
 
-async fn reach(shared: &Shared, target: &DialTarget) -> Result<Connection, ConnectError> {
+async fn reach(flight: &InFlight) -> Result<Connection, ConnectError> {
+    let InFlight { shared, target, .. } = flight;
     if target.protocol() != Protocol::Https {
         return shared.connector.connect(target).await;
     }
@@ -250,41 +334,35 @@ async fn reach(shared: &Shared, target: &DialTarget) -> Result<Connection, Conne
     secured.map_err(|why| ConnectError::Unreachable(Box::new(why)))
 }
 
-async fn handshake(target: &DialTarget, connection: Connection) -> Result<Sender, Refusal> {
+async fn handshake(flight: &InFlight, connection: Connection) -> Result<Upstream, Refusal> {
     let (sender, driver) = http1::handshake(TokioIo::new(connection))
         .await
-        .map_err(|why| unreachable(target, &why))?;
+        .map_err(|why| flight.broken(&why))?;
     // Ends with the connection, which ends when nobody holds `sender`.
     tokio::spawn(async move {
         if let Err(why) = driver.with_upgrades().await {
             tracing::debug!(error = %why, "connection to workspace broke");
         }
     });
-    Ok(sender)
+    Ok(Upstream::new(sender))
 }
 
 /// Answers a `101`: with a tunnel if it is what was asked for, and with a refusal otherwise.
 fn switch(
-    shared: &Shared,
-    permit: &Permit,
-    host: &OwnHost,
-    asked: Option<((HeaderValue, OnUpgrade), Place)>,
+    flight: &InFlight,
+    asked: Option<Box<Switch>>,
     mut response: Response<Incoming>,
 ) -> Result<Response<ForwardBody>, Refusal> {
-    let server = Unanswered {
-        service: permit.service(),
-        debug: permit.target().debug,
-    };
-    let agreed = asked.filter(|((asked, _), _)| upgrade::is_agreed(asked, response.headers()));
-    let Some(((_, client), place)) = agreed else {
+    let InFlight { shared, permit, .. } = flight;
+    let agreed = asked.filter(|asked| upgrade::is_agreed(&asked.protocol, response.headers()));
+    let Some(Switch { client, place, .. }) = agreed.map(|agreed| *agreed) else {
         tracing::debug!("workspace switched to a protocol that was not asked for");
-        return Err(Refusal::Unreachable(server));
+        return Err(flight.unreachable());
     };
     let protocol = response.headers().get(UPGRADE).cloned();
     let workspace = hyper::upgrade::on(&mut response);
-    shared
-        .headers
-        .clean_response(response.headers_mut(), permit, host);
+    let headers = &shared.headers;
+    headers.clean_response(response.headers_mut(), permit, &flight.host);
     let lease = shared.revocation.as_ref().map(|all| all.watch(permit));
     let is_websocket = protocol.as_ref().is_some_and(is_websocket);
     let usage = Usage::of(permit);
@@ -318,39 +396,34 @@ fn is_websocket(protocol: &HeaderValue) -> bool {
     protocol.as_bytes().eq_ignore_ascii_case(b"websocket")
 }
 
-impl Shared {
-    /// A place for the tunnel that a request may become.
-    fn place_for(&self, permit: &Permit, parts: &mut Parts) -> Result<Place, Refusal> {
-        let seat = self.upgrades.admit(&permit.info().id);
-        Ok(Place {
-            _seat: seat.ok_or(Refusal::OverLimit(Limit::Upgrades))?,
-            stay: parts.extensions.remove(),
-        })
+impl InFlight {
+    fn is_revoked(&self) -> bool {
+        let all = self.shared.revocation.as_ref();
+        all.is_some_and(|all| !all.still_allows(&self.permit))
     }
 
-    fn has_revoked(&self, permit: &Permit) -> bool {
-        let all = self.revocation.as_ref();
-        all.is_some_and(|all| !all.still_allows(permit))
+    fn not_connected(&self, why: &ConnectError) -> Refusal {
+        tracing::debug!(workspace = %self.permit.info().id, error = %why, "workspace not reached");
+        match why {
+            ConnectError::NotListening => Refusal::NotListening(self.unanswered()),
+            _ => self.unreachable(),
+        }
     }
-}
 
-fn not_connected(target: &DialTarget, why: &ConnectError) -> Refusal {
-    tracing::debug!(workspace = %target.info.id, error = %why, "workspace not reached");
-    match why {
-        ConnectError::NotListening => Refusal::NotListening(unanswered(target)),
-        _ => Refusal::Unreachable(unanswered(target)),
+    fn broken(&self, why: &hyper::Error) -> Refusal {
+        tracing::debug!(workspace = %self.permit.info().id, error = %why, "workspace did not answer");
+        self.unreachable()
     }
-}
 
-fn unreachable(target: &DialTarget, why: &hyper::Error) -> Refusal {
-    tracing::debug!(workspace = %target.info.id, error = %why, "workspace did not answer");
-    Refusal::Unreachable(unanswered(target))
-}
+    fn unreachable(&self) -> Refusal {
+        Refusal::Unreachable(self.unanswered())
+    }
 
-fn unanswered(target: &DialTarget) -> Unanswered {
-    Unanswered {
-        service: target.service,
-        debug: target.debug,
+    fn unanswered(&self) -> Unanswered {
+        Unanswered {
+            service: self.target.service,
+            debug: self.target.debug,
+        }
     }
 }
 

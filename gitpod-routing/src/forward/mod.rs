@@ -46,8 +46,6 @@ use self::upgrades::Upgrades;
 use crate::access::CookieNames;
 use crate::host::Scheme;
 use crate::info::BoxError;
-use crate::layers::Served;
-use crate::refusal::Refusal;
 use crate::revocation::Revocation;
 use crate::stage::{Permit, Routed};
 
@@ -143,14 +141,8 @@ where
     }
 
     fn call(&mut self, routed: Routed<Permit, B>) -> Self::Future {
-        let shared = Arc::clone(&self.0);
         let (permit, request) = routed.into_parts();
-        Box::pin(async move {
-            let answer = exchange::exchange(&shared, &permit, request).await;
-            let mut response = answer.unwrap_or_else(Refusal::into_response);
-            response.extensions_mut().insert(Served::of(&permit));
-            Ok(response)
-        })
+        exchange::exchange(&self.0, permit, request)
     }
 }
 

@@ -10,6 +10,7 @@ use hyper::client::conn::http1::SendRequest;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
+use crate::connection_timer::ConnectionTimer;
 use crate::forward::body::RequestBody;
 use crate::forward::connect::DialTarget;
 use crate::id::{InstanceId, WorkspaceId};
@@ -50,8 +51,21 @@ struct Server {
 }
 
 struct Idle {
-    sender: Sender,
+    upstream: Upstream,
     since: Instant,
+}
+
+/// A connection to a server, and the timer of what is waited for on it.
+pub(crate) struct Upstream {
+    pub(crate) sender: Sender,
+    pub(crate) timer: ConnectionTimer,
+}
+
+impl Upstream {
+    pub(crate) fn new(sender: Sender) -> Self {
+        let timer = ConnectionTimer::new();
+        Self { sender, timer }
+    }
 }
 
 impl Pool {
@@ -64,7 +78,7 @@ impl Pool {
     }
 
     /// An idle connection to `target`, if one is open.
-    pub(crate) fn take(&self, target: &DialTarget) -> Option<Sender> {
+    pub(crate) fn take(&self, target: &DialTarget) -> Option<Upstream> {
         let mut workspaces = self.0.lock();
         let run = workspaces.get_mut(&target.info.id)?;
         if !run.is_of(target) {
@@ -74,14 +88,14 @@ impl Pool {
         let idle = run.servers.get_mut(&Server::of(target))?;
         let expired = Instant::now() - self.0.idle_timeout;
         while let Some(newest) = idle.pop() {
-            if newest.sender.is_ready() && newest.since > expired {
-                return Some(newest.sender);
+            if newest.upstream.sender.is_ready() && newest.since > expired {
+                return Some(newest.upstream);
             }
         }
         None
     }
 
-    fn put(&self, target: &DialTarget, sender: Sender) {
+    fn put(&self, target: &DialTarget, upstream: Upstream) {
         let mut workspaces = self.0.lock();
         let was_empty = workspaces.is_empty();
         let run = workspaces
@@ -93,7 +107,7 @@ impl Pool {
         let idle = run.servers.entry(Server::of(target)).or_default();
         if idle.len() < self.0.max_idle_per_server {
             let since = Instant::now();
-            idle.push(Idle { sender, since });
+            idle.push(Idle { upstream, since });
         }
         drop(workspaces);
         if was_empty && let Ok(runtime) = Handle::try_current() {
@@ -113,7 +127,7 @@ async fn reap(shared: Weak<Shared>, idle_timeout: Duration) {
         let mut workspaces = shared.lock();
         workspaces.retain(|_, run| {
             run.servers.retain(|_, idle| {
-                idle.retain(|one| one.since > expired && one.sender.is_ready());
+                idle.retain(|one| one.since > expired && one.upstream.sender.is_ready());
                 !idle.is_empty()
             });
             !run.servers.is_empty()
@@ -161,7 +175,7 @@ impl Server {
 pub(crate) struct Checkin {
     pub(crate) pool: Pool,
     pub(crate) target: DialTarget,
-    pub(crate) sender: Sender,
+    pub(crate) upstream: Upstream,
 }
 
 impl Checkin {
@@ -169,15 +183,15 @@ impl Checkin {
         let Self {
             pool,
             target,
-            mut sender,
+            mut upstream,
         } = self;
-        if sender.is_ready() {
-            pool.put(&target, sender);
+        if upstream.sender.is_ready() {
+            pool.put(&target, upstream);
         } else if let Ok(runtime) = Handle::try_current() {
             // The connection's own task has yet to notice, or still sends the request.
             runtime.spawn(async move {
-                if sender.ready().await.is_ok() {
-                    pool.put(&target, sender);
+                if upstream.sender.ready().await.is_ok() {
+                    pool.put(&target, upstream);
                 }
             });
         }

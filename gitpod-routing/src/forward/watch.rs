@@ -2,15 +2,13 @@
 
 use std::future::pending;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
-use tokio::time::timeout;
-
-use crate::forward::Shared;
+use crate::forward::exchange::InFlight;
 use crate::forward::usage::Usage;
-use crate::revocation::{Lease, Revocation};
-use crate::stage::Permit;
+use crate::revocation::Lease;
 
 /// Watches over a body once it takes long enough to matter, and reports that it is used.
 ///
@@ -23,7 +21,7 @@ pub(crate) struct Watch {
 
 enum State {
     /// Goes well so far. Counts down the frames that came without waiting.
-    Short(Box<(Option<Revocation>, Permit)>, u8),
+    Short(Arc<InFlight>, u8),
     Long(Box<(Option<Lease>, Option<Usage>)>),
 }
 
@@ -36,24 +34,24 @@ pub(crate) enum Counts {
 }
 
 impl Watch {
-    pub(crate) fn of(shared: &Shared, permit: &Permit, counts: Counts) -> Option<Self> {
-        if shared.revocation.is_none() && permit.activity().is_none() {
+    pub(crate) fn of(flight: &Arc<InFlight>, counts: Counts) -> Option<Self> {
+        if flight.shared.revocation.is_none() && flight.permit.activity().is_none() {
             return None;
         }
-        let both = Box::new((shared.revocation.clone(), permit.clone()));
-        let state = State::Short(both, SHORT);
+        let state = State::Short(Arc::clone(flight), SHORT);
         Some(Self { state, counts })
     }
 
     /// Whether the body has to end now; if not, the task is woken when it has to.
     pub(crate) fn poll_ends(&mut self, cx: &mut Context<'_>, is_waiting: bool) -> bool {
-        if let State::Short(both, frames) = &mut self.state {
+        if let State::Short(flight, frames) = &mut self.state {
             *frames = frames.saturating_sub(1);
             if !is_waiting && *frames > 0 {
                 return false;
             }
-            let (all, permit) = &**both;
-            let lease = all.as_ref().map(|all| all.watch(permit));
+            let permit = &flight.permit;
+            let all = flight.shared.revocation.as_ref();
+            let lease = all.map(|all| all.watch(permit));
             let usage = Usage::of(permit).filter(|_| self.counts == Counts::AsUse);
             self.state = State::Long(Box::new((lease, usage)));
         }
@@ -74,20 +72,22 @@ impl Watch {
 
 /// What `answer` comes to; `None` if that takes long, and the right to it is lost meanwhile.
 ///
-/// Most answers come at once, so that nothing is written down of them either.
+/// Most answers come before `at_once` has ended, so that nothing is written down of them either.
 pub(crate) async fn while_allowed<T>(
-    shared: &Shared,
-    permit: &Permit,
+    flight: &InFlight,
+    at_once: impl Future<Output = ()>,
     answer: impl Future<Output = T>,
 ) -> Option<T> {
     let mut answer = pin!(answer);
-    let Some(all) = &shared.revocation else {
+    let Some(all) = &flight.shared.revocation else {
         return Some(answer.await);
     };
-    if let Ok(answer) = timeout(AT_ONCE, &mut answer).await {
-        return Some(answer);
+    tokio::select! {
+        biased;
+        answer = &mut answer => return Some(answer),
+        () = at_once => {}
     }
-    let lease = all.watch(permit);
+    let lease = all.watch(&flight.permit);
     tokio::select! {
         biased;
         answer = answer => Some(answer),
@@ -110,7 +110,7 @@ pub(crate) struct NoLongerAllowed;
 
 /// How long an answer may take that nobody watches over: half of the second within which it
 /// has to end.
-const AT_ONCE: Duration = Duration::from_millis(500);
+pub(crate) const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// Frames of a body that nobody watches over: 64 KiB or so.
 const SHORT: u8 = 8;

@@ -232,6 +232,13 @@ impl Served {
         }
     }
 
+    /// `response`, which now says what it is about.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn mark<B>(self, mut response: Response<B>) -> Response<B> {
+        response.extensions_mut().insert(self);
+        response
+    }
+
     pub(crate) fn label(&self) -> &'static str {
         match (self.service, self.debug) {
             (WorkspaceService::Ide, false) => "workspace",
