@@ -22,6 +22,8 @@ use crate::id::{InstanceId, WorkspaceId};
 pub struct CookieNames {
     /// What an owner cookie starts with; the instance id and `_owner_` follow.
     owner: Box<str>,
+    /// Another name for owner cookies, whatever the run.
+    own_name: Option<Box<str>>,
     session: Box<str>,
     ours: Vec<Box<[u8]>>,
     separator: &'static [u8],
@@ -43,6 +45,7 @@ impl CookieNames {
         ours.dedup();
         Self {
             owner: format!("_{exact}_ws_").into(),
+            own_name: None,
             session: format!("__Host-_{collapsed}_jwt2_").into(),
             ours,
             separator: b"; ",
@@ -56,6 +59,17 @@ impl CookieNames {
         self
     }
 
+    /// Calls owner cookies `name` instead, for workspaces and runs alike.
+    ///
+    /// For installations that have such a cookie already. A browser that keeps it for one
+    /// host of a workspace only shows one token to each; a cookie for a domain that several
+    /// workspaces share would show the token of one to all.
+    #[must_use]
+    pub fn with_owner_cookie(mut self, name: &str) -> Self {
+        self.own_name = Some(name.into());
+        self
+    }
+
     /// Joins cookies with `;` alone, as the reference does, instead of `; ` as RFC 6265 says.
     #[must_use]
     pub fn with_reference_spelling(mut self) -> Self {
@@ -66,7 +80,10 @@ impl CookieNames {
     /// Name of the cookie that holds the owner token of `instance`.
     #[must_use]
     pub fn owner_cookie(&self, instance: &InstanceId) -> String {
-        format!("{}{instance}{OWNER_END}", self.owner)
+        match &self.own_name {
+            Some(name) => name.to_string(),
+            None => format!("{}{instance}{OWNER_END}", self.owner),
+        }
     }
 
     /// Name of the cookie that a visitor of a share of `workspace` has; behind `__Host-`
@@ -85,11 +102,19 @@ impl CookieNames {
     /// Whether a cookie called `name` belongs to the installation.
     #[must_use]
     pub fn is_ours(&self, name: &[u8]) -> bool {
-        self.ours.iter().any(|prefix| name.starts_with(prefix))
+        self.ours.iter().any(|prefix| name.starts_with(prefix)) || self.is_own_name(name)
+    }
+
+    fn is_own_name(&self, name: &[u8]) -> bool {
+        let own = self.own_name.as_deref();
+        own.is_some_and(|own| own.as_bytes() == name)
     }
 
     /// Whether `name` is that of the owner cookie of `instance`.
     pub(crate) fn is_owner_cookie(&self, name: &[u8], instance: &InstanceId) -> bool {
+        if self.own_name.is_some() {
+            return self.is_own_name(name);
+        }
         name.strip_prefix(self.owner.as_bytes())
             .and_then(|rest| rest.strip_suffix(OWNER_END.as_bytes()))
             .is_some_and(|middle| middle == instance.as_str().as_bytes())

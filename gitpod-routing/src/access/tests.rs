@@ -171,3 +171,24 @@ fn names_are_built_from_the_host_without_its_port() {
     assert!(names.is_ours(b"__Host-_a_b_com_jwt2_"));
     assert!(names.is_owner_cookie(b"_a__b_com_ws_i-1_owner_", &instance));
 }
+
+#[test]
+fn owner_cookie_may_have_a_name_of_the_installations_own() {
+    let names = CookieNames::new("example.com").with_owner_cookie("owner");
+    let info = info();
+    let shown = |line: &str| {
+        let headers = headers(&[("cookie", line)]);
+        let presented = Presented::find(&headers, &names, &info.instance);
+        decide(&info, Endpoint::Ide, &presented)
+    };
+    assert_eq!(shown("a=1; owner=s3cret+"), Ok(Access::Owner));
+    assert_eq!(shown("owner=else"), Err(Denied::WrongToken));
+    assert_eq!(shown("owners=s3cret+"), Err(Denied::NoToken));
+    let usual = CookieNames::new("example.com").owner_cookie(&info.instance);
+    assert_eq!(shown(&format!("{usual}=s3cret+")), Err(Denied::NoToken));
+
+    let line = HeaderValue::from_static("owner=x; owners=1; _example_com_ws_i-9_owner_=x");
+    let kept = names.filter([&line]);
+    assert_eq!(kept, Some(HeaderValue::from_static("owners=1")));
+    assert_eq!(names.owner_cookie(&info.instance), "owner");
+}
