@@ -14,6 +14,7 @@ use crate::access::{CookieNames, Presented, Source};
 use crate::host::Via;
 use crate::layers::{Located, StageFuture, WaitingFuture};
 use crate::links::{Handover, LinkError, Links, OPEN_PATH, SHARE_PATH, share_cookies};
+use crate::pages::RefusedTo;
 use crate::refusal::{LinkRefused, Refusal};
 use crate::service;
 use crate::stage::Routed;
@@ -126,7 +127,8 @@ where
                 let routed = Routed::new(located, request.map(drop));
                 WaitingFuture::waiting(async move {
                     let answer = way.answer(link, &routed).await;
-                    Ok(answer.unwrap_or_else(Refusal::into_response))
+                    let to = RefusedTo::nobody(&routed.stage().target);
+                    Ok(answer.unwrap_or_else(|why| why.into_response_to(to)))
                 })
             }
             None => WaitingFuture::waiting(way.go_on(ready, routed)),

@@ -17,7 +17,7 @@ use crate::access::{Access, Denied};
 use crate::host::{Endpoint, HostTarget};
 use crate::id::WorkspaceId;
 use crate::info::RunState;
-use crate::refusal::{NotWoken, Refusal};
+use crate::refusal::{LinkRefused, NotWoken, Refusal};
 
 /// Draws pages for refused requests.
 ///
@@ -152,8 +152,8 @@ impl BuiltInPages {
         self
     }
 
-    /// Tells who is denied access to a workspace, or to a port of it, which way its owner
-    /// takes.
+    /// Tells who is denied access to a workspace, or to a port of it, or comes with a link
+    /// that lets nobody in any more, which way its owner takes.
     #[must_use]
     pub fn with_way_in(
         mut self,
@@ -164,11 +164,12 @@ impl BuiltInPages {
     }
 
     fn way_in(&self, refusal: &Refusal, to: &RefusedTo) -> Option<WayIn> {
-        let is_denied = matches!(
+        let is_left_outside = matches!(
             refusal,
             Refusal::Denied(Denied::NoToken | Denied::WrongToken)
+                | Refusal::Link(LinkRefused::Used | LinkRefused::Expired)
         );
-        let find = self.way_in.as_ref().filter(|_| is_denied)?;
+        let find = self.way_in.as_ref().filter(|_| is_left_outside)?;
         Some(find(&to.workspace, to.port)).filter(|way| is_web(&way.url))
     }
 
@@ -204,6 +205,10 @@ impl Pages for BuiltInPages {
             ..Explanation::of(refusal)
         };
         let explanation = match self.way_in(refusal, to) {
+            Some(way) if matches!(refusal, Refusal::Link(_)) => Explanation {
+                way_in: Some(way),
+                ..explanation
+            },
             Some(way) => explanation.with_way_in(way),
             None => explanation,
         };

@@ -36,7 +36,16 @@ fn open_prints_a_link_that_signs_in_once() {
         .unwrap();
     let cookie = cookie.split(';').next().unwrap();
     assert_eq!(up.request(&host, "/", &[("Cookie", cookie)]).status(), 200);
-    assert_eq!(up.request(&host, &path, &[]).status(), 403, "used");
+    let used = up.request(&host, &path, &[("Accept", "text/html")]);
+    assert_eq!(used.status(), 403, "{}", used.0);
+    // Which leads on to where another one is made.
+    let way = format!(
+        "href=\"{}open/{}\"",
+        up.ready["page"].as_str().unwrap(),
+        workspace.id()
+    );
+    assert!(used.0.contains("Link was used before"), "{}", used.0);
+    assert!(used.0.contains(&way), "no {way} in {}", used.0);
 
     let plain = up.run(&["open", workspace.id(), "--port", "3000", "--no-browser"]);
     assert!(text(&plain).starts_with("http://3000-"), "{}", text(&plain));
