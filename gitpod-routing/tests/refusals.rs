@@ -59,6 +59,9 @@ async fn attack_28_nothing_of_a_request_is_shown_and_nothing_of_the_inside() {
             assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{what}");
             assert!(head.contains(&format!("content-type: {kind}")), "{what}");
             assert!(!body.is_empty(), "{what}");
+            assert!(!head.contains("unsafe-inline"), "{what}");
+            let is_page = kind.starts_with("text/html");
+            assert_eq!(head.contains("style-src 'sha256-"), is_page, "{what}");
             for leaked in ["<script", "alert", "127.0.0.1:", TOKEN, "refused"] {
                 assert!(!answer.contains(leaked), "{leaked} in {what}");
             }

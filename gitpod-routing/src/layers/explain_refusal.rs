@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
 use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
@@ -137,6 +137,9 @@ fn explain<R>(
         .insert(VARY, HeaderValue::from_static("accept"));
     for (name, value) in SECURITY {
         parts.headers.insert(name, HeaderValue::from_static(value));
+    }
+    if let Some(policy) = page.policy {
+        parts.headers.insert(CONTENT_SECURITY_POLICY, policy);
     }
     Response::from_parts(parts, ExplainedBody::page(page.body))
 }

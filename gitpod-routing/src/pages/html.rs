@@ -35,10 +35,16 @@ pub(crate) fn page(explanation: &Explanation, refusal: &Refusal) -> Page {
         command: explanation.way_in.as_ref().map(|way| way.command.as_str()),
     };
     match page.render() {
-        Ok(text) => Page::new(HeaderValue::from_static("text/html; charset=utf-8"), text),
+        Ok(text) => {
+            let page = Page::new(HeaderValue::from_static("text/html; charset=utf-8"), text);
+            page.with_policy(HeaderValue::from_static(POLICY))
+        }
         Err(_) => explanation.text(),
     }
 }
+
+/// It has the style of the template, named by its hash, and loads and sends nothing.
+const POLICY: &str = "default-src 'none'; style-src 'sha256-D2Ba+97WbkqSvQBeJKOvuyoY8UyylYI/p9lp7ieMBVw='; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
 /// Pages that turn into something else by themselves reload, not all of them at once.
 fn reload_seconds(refusal: &Refusal) -> Option<u64> {
@@ -59,6 +65,32 @@ const SLOW: Jitter = Jitter::between(4000, 6000);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A change of the style needs another hash, or browsers show the page without.
+    #[cfg(feature = "sign-in")]
+    #[test]
+    fn policy_names_the_style_that_the_page_has() {
+        use base64::Engine as _;
+        use sha2::Digest as _;
+
+        let refusal = Refusal::NoSuchWorkspace;
+        let page = page(&Explanation::of(&refusal), &refusal);
+        let html = str::from_utf8(&page.body).unwrap();
+        let style = html.split("<style>").nth(1).unwrap();
+        let style = style.split("</style>").next().unwrap();
+        let hash = sha2::Sha256::digest(style);
+        let hash = base64::engine::general_purpose::STANDARD.encode(hash);
+        let policy = page.policy.unwrap();
+        let policy = policy.to_str().unwrap();
+        assert!(
+            policy.contains(&format!("style-src 'sha256-{hash}';")),
+            "{hash}"
+        );
+        assert!(
+            !html.contains("style=") && !policy.contains("unsafe"),
+            "{html}"
+        );
+    }
 
     #[test]
     fn text_is_escaped() {

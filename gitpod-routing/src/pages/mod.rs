@@ -106,6 +106,9 @@ pub struct Page {
     pub content_type: HeaderValue,
     /// The text.
     pub body: Bytes,
+    /// Value of `Content-Security-Policy`, if not one that allows inline styles and nothing
+    /// else.
+    pub policy: Option<HeaderValue>,
 }
 
 impl Page {
@@ -115,7 +118,16 @@ impl Page {
         Self {
             content_type,
             body: body.into(),
+            policy: None,
         }
+    }
+
+    /// With a `Content-Security-Policy` of its own, such as one that names its styles by
+    /// their hashes.
+    #[must_use]
+    pub fn with_policy(mut self, policy: HeaderValue) -> Self {
+        self.policy = Some(policy);
+        self
     }
 }
 
@@ -217,13 +229,17 @@ impl Pages for BuiltInPages {
 }
 
 fn draw(refusal: &Refusal, format: Format, explanation: &Explanation) -> Page {
-    match format {
+    let page = match format {
         Format::Json => explanation.json(refusal),
         #[cfg(feature = "pages")]
-        Format::Html => html::page(explanation, refusal),
+        Format::Html => return html::page(explanation, refusal),
         _ => explanation.text(),
-    }
+    };
+    page.with_policy(HeaderValue::from_static(NO_STYLES))
 }
+
+const NO_STYLES: &str =
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
 #[cfg(test)]
 mod tests;
