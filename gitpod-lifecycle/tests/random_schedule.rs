@@ -18,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 const SCHEDULES: u64 = 3_000;
 
 #[test]
-fn every_schedule_ends_where_it_should() {
+fn attack_49_every_schedule_ends_where_it_should() {
     for seed in 0..SCHEDULES {
         if let Err(why) = World::new(seed, Rules::Improved).run() {
             panic!("schedule {seed}: {why}");

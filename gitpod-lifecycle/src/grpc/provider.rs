@@ -158,6 +158,8 @@ impl WorkspaceInfoProvider for RemoteWorkspaces {
 struct Table {
     routes: MemoryProvider,
     known: HashMap<WorkspaceId, Known>,
+    /// Of each instance that is known the workspace that it is a run of, which never changes.
+    runs: HashMap<InstanceId, WorkspaceId>,
     /// Which have stopped, the oldest first.
     stopped: VecDeque<(WorkspaceId, InstanceId)>,
 }
@@ -175,6 +177,7 @@ impl Table {
         Self {
             routes,
             known: HashMap::new(),
+            runs: HashMap::new(),
             stopped: VecDeque::new(),
         }
     }
@@ -182,6 +185,7 @@ impl Table {
     /// `list` is all there is.
     fn replace(&mut self, list: &[StatusUpdate]) {
         let before = std::mem::take(&mut self.known);
+        self.runs.clear();
         self.stopped.clear();
         for update in list {
             self.take(update);
@@ -193,9 +197,16 @@ impl Table {
 
     fn take(&mut self, update: &StatusUpdate) {
         let Some(info) = update.workspace_info() else {
-            tracing::warn!(instance = %update.id, "update names no workspace that can be routed to");
+            let instance = shown(&update.id);
+            tracing::warn!(instance, "update names no workspace that can be routed to");
             return;
         };
+        let workspace = self.runs.get(&info.instance);
+        if workspace.is_some_and(|workspace| *workspace != info.id) {
+            let (instance, workspace) = (&info.instance, &info.id);
+            tracing::warn!(%instance, %workspace, "instance is said to be of another workspace; ignored");
+            return;
+        }
         if self.is_overtaken(&info, update.status_version) {
             return;
         }
@@ -203,7 +214,12 @@ impl Table {
             instance: info.instance.clone(),
             version: update.status_version,
         };
-        self.known.insert(info.id.clone(), known);
+        self.runs.insert(info.instance.clone(), info.id.clone());
+        if let Some(former) = self.known.insert(info.id.clone(), known)
+            && former.instance != info.instance
+        {
+            self.runs.remove(&former.instance);
+        }
         if info.state == RunState::Stopped {
             self.remember_stopped(&info);
         }
@@ -233,9 +249,18 @@ impl Table {
             if self.known.get(&id).is_some_and(is_last) {
                 self.known.remove(&id);
                 self.routes.remove(&id);
+                self.runs.remove(&instance);
             }
         }
     }
+}
+
+/// What was to be a name, for the log: on one line, and short.
+fn shown(text: &str) -> String {
+    text.chars()
+        .take(80)
+        .flat_map(char::escape_default)
+        .collect()
 }
 
 #[cfg(test)]
@@ -278,6 +303,66 @@ mod tests {
         assert_eq!(state(), Some(("two".to_owned(), RunState::Stopped)));
         table.replace(&[]);
         assert_eq!(state(), None);
+    }
+
+    #[test]
+    fn attack_50_names_that_are_none_are_no_routes_and_break_no_line_of_the_log() {
+        const PANDA: &str = "pink-panda-ns35kd21";
+        let routes = MemoryProvider::new();
+        let mut table = Table::new(routes.clone());
+        for workspace in [
+            "",
+            "../etc",
+            "pink-panda-ns35kd21.evil.test",
+            "PINK-panda-ns35kd21",
+            "8080-",
+            "<b>",
+        ] {
+            table.take(&update("one", workspace, UpdatePhase::Running, 1));
+        }
+        let long = "a".repeat(64);
+        for instance in [
+            "",
+            "one\n{\"level\":\"error\"}",
+            "one\u{1b}[2J",
+            "One",
+            long.as_str(),
+        ] {
+            table.take(&update(instance, PANDA, UpdatePhase::Running, 1));
+            let shown = shown(instance);
+            assert!(!shown.contains(char::is_control), "{shown}");
+        }
+        assert!(table.known.is_empty() && table.runs.is_empty());
+        assert!(routes.get(&PANDA.parse().unwrap()).is_none());
+        assert!(shown(&"\n".repeat(5000)).len() <= 160);
+    }
+
+    #[test]
+    fn attack_50_instance_of_one_workspace_takes_no_route_of_another() {
+        let (panda, whale) = ("pink-panda-ns35kd21", "blue-whale-ns35kd21");
+        let routes = MemoryProvider::new();
+        let mut table = Table::new(routes.clone());
+        let run_of = |workspace: &str| {
+            let info = routes.get(&workspace.parse().unwrap()).unwrap();
+            info.instance.to_string()
+        };
+        table.replace(&[
+            update("mine", panda, UpdatePhase::Running, 5),
+            update("theirs", whale, UpdatePhase::Running, 5),
+        ]);
+        let mut claim = update("mine", whale, UpdatePhase::Running, 6);
+        claim.metadata.started_at = "2027-01-01T00:00:00Z".parse().ok();
+        table.take(&claim);
+        assert_eq!(
+            (run_of(panda), run_of(whale)),
+            ("mine".into(), "theirs".into())
+        );
+        // A run that is really new is taken, and the one before it is forgotten.
+        let mut next = update("next", whale, UpdatePhase::Running, 1);
+        next.metadata.started_at = "2027-01-01T00:00:00Z".parse().ok();
+        table.take(&next);
+        assert_eq!(run_of(whale), "next");
+        assert_eq!(table.runs.len(), 2);
     }
 
     #[test]

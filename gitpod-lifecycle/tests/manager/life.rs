@@ -51,7 +51,7 @@ async fn same_start_again_answers_the_same_and_another_instance_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_starts_at_once_make_one_instance() {
+async fn attack_49_many_starts_at_once_make_one_instance() {
     let world = World::new();
     let manager = world.open().await;
     let starts = (0..20).map(|n| {

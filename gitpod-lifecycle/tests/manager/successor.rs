@@ -53,7 +53,7 @@ async fn manager_that_ends_at_any_moment_is_replaced_without_harm() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn manager_that_has_let_go_changes_nothing_any_more_while_its_successor_does() {
+async fn attack_49_manager_that_has_let_go_changes_nothing_any_more_while_its_successor_does() {
     let world = World::new();
     let first = world.open().await;
     let mut updates = first.subscribe();

@@ -149,3 +149,34 @@ async fn attack_36_storm_from_one_source_is_held_off_and_others_come_in() {
     drop(storm);
     while !ask("127.0.0.1:0").await.0 {}
 }
+
+#[test]
+fn attack_47_nobody_says_by_the_proxy_protocol_where_a_connection_comes_from() {
+    let up = Up::with(&["--limit", "head-time=500ms"]);
+    let port = free_port();
+    let workspace = serving(&up, port);
+    let (host, token) = (workspace.host(port), workspace.token());
+    let request = format!(
+        "GET /headers HTTP/1.1\r\nHost: {host}\r\nx-gitpod-owner-token: {token}\r\nConnection: close\r\n\r\n"
+    );
+    let binary = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x06\x06\x06\x06\x07\x07\x07\x07\0\x50\0\x50";
+    for said in [
+        "PROXY TCP4 6.6.6.6 7.7.7.7 80 80\r\n",
+        "PROXY UNKNOWN\r\n",
+        binary,
+    ] {
+        let answer = send(&up, &format!("{said}{request}"));
+        assert!(!answer.contains(" 200 "), "{said:?}: {answer}");
+        assert!(!answer.contains("6.6.6.6"), "{said:?}: {answer}");
+    }
+    let plain = send(&up, &request);
+    assert!(
+        plain.contains("127.0.0.1") && !plain.contains("6.6.6.6"),
+        "{plain}"
+    );
+    // One that comes in drops is a head like any other, and has as much time.
+    for stalled in ["PROXY TCP4 6.6", &binary[..8]] {
+        assert!(!send(&up, stalled).contains(" 200 "), "{stalled:?}");
+    }
+    assert_eq!(up.owner_request(&workspace, port, "/").status(), 200);
+}

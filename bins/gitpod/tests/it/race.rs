@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::harness::{Up, gitpod, repository, wait_until};
 
 #[test]
-fn starts_of_one_workspace_at_once_make_one_instance_and_all_succeed() {
+fn attack_49_starts_of_one_workspace_at_once_make_one_instance_and_all_succeed() {
     let up = Up::new();
     let repo = repository(&[]);
     let workspace = up.start(repo.path());
@@ -28,7 +28,7 @@ fn starts_of_one_workspace_at_once_make_one_instance_and_all_succeed() {
 }
 
 #[test]
-fn start_and_delete_at_once_leave_it_running_and_listed_or_gone() {
+fn attack_49_start_and_delete_at_once_leave_it_running_and_listed_or_gone() {
     let up = Up::new();
     let repo = repository(&[]);
     for _ in 0..6 {
@@ -39,6 +39,44 @@ fn start_and_delete_at_once_leave_it_running_and_listed_or_gone() {
             scope.spawn(|| up.run(&["start", id]));
             scope.spawn(|| up.run(&["delete", id]));
         });
+        let listed = up.json(&["list", "-o", "json"]).to_string().contains(id);
+        let files = up.state_dir().join("workspaces").join(id).exists();
+        assert_eq!(listed, files, "{id}");
+        if listed {
+            assert!(up.run(&["delete", id]).status.success());
+        }
+    }
+    let instances = up.state_dir().join("instances");
+    wait_until("no instance is left that nobody knows", || {
+        std::fs::read_dir(&instances).unwrap().count() == 0
+    });
+}
+
+#[test]
+fn attack_49_wake_and_delete_at_once_leave_it_running_and_listed_or_gone() {
+    let up = Up::new();
+    let repo = repository(&[]);
+    for _ in 0..6 {
+        let workspace = up.start(repo.path());
+        let id = workspace.id();
+        assert!(up.run(&["stop", id]).status.success());
+        let (answer, _) = std::thread::scope(|scope| {
+            let woken = scope.spawn(|| {
+                let token = [("x-gitpod-owner-token", workspace.token())];
+                up.request(
+                    &workspace.ide_host(),
+                    "/_supervisor/v1/status/supervisor",
+                    &token,
+                )
+            });
+            let deleted = scope.spawn(|| up.run(&["delete", id]));
+            (woken.join().unwrap(), deleted.join().unwrap())
+        });
+        assert!(
+            matches!(answer.status(), 200 | 404 | 502 | 503),
+            "{}",
+            answer.0
+        );
         let listed = up.json(&["list", "-o", "json"]).to_string().contains(id);
         let files = up.state_dir().join("workspaces").join(id).exists();
         assert_eq!(listed, files, "{id}");

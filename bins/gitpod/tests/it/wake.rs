@@ -109,7 +109,7 @@ impl Asleep {
 const UNWILLING: &str = "OPTIONS='--stay-until end'";
 
 #[test]
-fn two_hundred_requests_at_once_start_it_once_and_are_all_answered() {
+fn attack_36_two_hundred_requests_at_once_start_it_once_and_are_all_answered() {
     let asleep = Asleep::new(&[]);
     assert_eq!(asleep.runs(), 1);
     let answers = std::thread::scope(|scope| {
@@ -210,7 +210,7 @@ fn nobody_waits_longer_than_the_deadline_nor_in_a_full_queue() {
 }
 
 #[test]
-fn workspace_that_is_stopping_has_to_stop_and_is_started_anew() {
+fn attack_49_workspace_that_is_stopping_has_to_stop_and_is_started_anew() {
     let asleep = Asleep::awake(&[], &[], UNWILLING, "private");
     let content = asleep.up.describe(asleep.workspace.id())["content"]["path"].clone();
     let mut stopping = asleep.begin_to_stop();
