@@ -5,11 +5,15 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 
 use super::connect::{connect, connect_ssh, failure};
 use super::ssh_stdio;
 use crate::cli::{SshArgs, StateDir};
-use crate::exit::Failure;
+use crate::exit::{Failure, Kind};
 use crate::local::{DescribeRequest, Workspace};
 use crate::ssh::{Endpoint, HOST_KEY_ALIAS, SUFFIX, SshDir, UnquotablePath, config_path, local};
 use crate::state_dir;
@@ -26,6 +30,9 @@ pub(crate) async fn ssh(args: SshArgs) -> Result<(), Failure> {
     // Others are started by whoever logs in.
     if workspace.phase != "running" && workspace.wake == "never" {
         return Err(does_not_run(id, &workspace.phase));
+    }
+    if let Some(why) = refusal(endpoint).await {
+        return Err(takes_nobody(endpoint, &why));
     }
     let dir = SshDir::of(&state_dir::locate(args.state.state_dir.as_deref())?);
     let mut command = Command::new("ssh");
@@ -77,6 +84,32 @@ pub(super) async fn endpoint(state: &StateDir) -> Result<Endpoint, Failure> {
     let address =
         address.map_err(|why| Failure::failed("cannot tell where SSH is").because(&why))?;
     Ok(Endpoint::new(address))
+}
+
+/// Why the gateway would not talk to `ssh`, which would tell no more than that it was refused.
+async fn refusal(gateway: Endpoint) -> Option<io::Error> {
+    let greeted = async {
+        let mut stream = TcpStream::connect(gateway.address()).await?;
+        stream.read_u8().await
+    };
+    // Who is slow may still answer.
+    let greeted = tokio::time::timeout(PATIENCE, greeted).await.ok()?;
+    greeted.err()
+}
+
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// That `up` answers commands, but no clients of SSH.
+pub(super) fn takes_nobody(gateway: Endpoint, why: &io::Error) -> Failure {
+    let at = gateway.address();
+    Failure::new(
+        Kind::NotRunning,
+        "`gitpod up` takes no more SSH connections",
+    )
+    .why(format!(
+        "it is about to end, or has as many as it takes; its gateway at {at} says: {why}"
+    ))
+    .fix("if it ends, wait until it has, start it again with `gitpod up`, and connect again")
 }
 
 /// What is decided here, whatever the user's own configuration says: who, where, with

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 
+use super::ssh::takes_nobody;
 use crate::exit::Failure;
 use crate::ssh::Endpoint;
 
@@ -12,7 +13,8 @@ use crate::ssh::Endpoint;
 /// has nothing more to say.
 pub(super) async fn carry(endpoint: Endpoint) -> Result<(), Failure> {
     let address = endpoint.address();
-    let carried = tokio::task::spawn_blocking(move || between(TcpStream::connect(address)?));
+    let gateway = TcpStream::connect(address).map_err(|why| takes_nobody(endpoint, &why))?;
+    let carried = tokio::task::spawn_blocking(move || between(gateway));
     let carried = carried.await.map_err(io::Error::from).and_then(|done| done);
     carried.map_err(|why| {
         Failure::failed(format!("connection to the gateway at {address} failed")).because(&why)

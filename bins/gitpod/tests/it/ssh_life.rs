@@ -163,6 +163,37 @@ fn end_of_up_tells_sessions_and_ends_them() {
 }
 
 #[test]
+fn who_comes_while_up_ends_or_does_not_run_is_told_so() {
+    let Some(login) = Login::with(&["--drain", "60s"], &[]) else {
+        return;
+    };
+    let goes_on = session(&login);
+    login.up.signal("INT");
+    let come = |option: &[&str]| {
+        let command = [&["ssh", login.id()], option].concat();
+        let output = login.up.run(&command);
+        (output.status.code(), text(&output.stderr))
+    };
+    for option in [&["--stdio"][..], &["--", "true"]] {
+        wait_until("nobody is let in any more", || {
+            let (code, told) = come(option);
+            code == Some(5) && told.contains("takes no more SSH connections")
+        });
+        let (_, told) = come(option);
+        assert!(
+            told.contains("fix: if it ends, wait until it has"),
+            "{told}"
+        );
+    }
+    login.up.signal("INT");
+    end(goes_on);
+    wait_until("up has ended", || {
+        let (code, told) = come(&["--", "true"]);
+        code == Some(5) && told.contains("run `gitpod up` first")
+    });
+}
+
+#[test]
 fn attack_45_client_that_vanishes_leaves_nothing_behind() {
     let Some(login) = Login::new() else { return };
     let marker = format!("7{}", std::process::id());
