@@ -52,6 +52,8 @@ struct Shared {
     table: Mutex<Table>,
     /// Entries of the table, so that an empty one costs nothing.
     entries: AtomicUsize,
+    /// Nobody is held any more.
+    closed: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -107,6 +109,7 @@ impl Wakes {
             limits: WakeLimits::new(),
             table: Mutex::default(),
             entries: AtomicUsize::new(0),
+            closed: watch::Sender::new(false),
         }))
     }
 
@@ -119,6 +122,7 @@ impl Wakes {
             limits,
             table: Mutex::default(),
             entries: AtomicUsize::new(0),
+            closed: watch::Sender::new(false),
         }))
     }
 
@@ -133,6 +137,12 @@ impl Wakes {
         self.hold(info, self.0.limits.deadline).await
     }
 
+    /// Lets nobody wait any longer: for a process that ends, and has to answer before. Starts
+    /// that are under way go on.
+    pub fn close(&self) {
+        self.0.closed.send_replace(true);
+    }
+
     /// As [`wake`](Self::wake), for at most `patience`.
     pub(crate) async fn hold(
         &self,
@@ -141,7 +151,12 @@ impl Wakes {
     ) -> Result<Arc<WorkspaceInfo>, NotWoken> {
         let until = Instant::now() + patience.min(self.0.limits.deadline);
         let (mut end, _place) = self.join(info)?;
-        let ended = timeout_at(until, end.wait_for(Option::is_some)).await;
+        let mut closed = self.0.closed.subscribe();
+        let ended = tokio::select! {
+            biased;
+            ended = timeout_at(until, end.wait_for(Option::is_some)) => ended,
+            _ = closed.wait_for(|closed| *closed) => return Err(NotWoken::TimedOut),
+        };
         match ended.map(|end| end.ok().and_then(|end| end.clone())) {
             Ok(Some(End::Running(info))) => Ok(info),
             Ok(Some(End::Failed(_)) | None) => Err(NotWoken::Failed),

@@ -139,6 +139,24 @@ async fn only_so_many_wait_and_only_for_so_long() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_waits_for_one_who_ends() {
+    let (_workspaces, starter, wakes) = wakes(RunState::Starting);
+    let waiting = tokio::spawn({
+        let wakes = wakes.clone();
+        async move { wakes.wake(&stopped()).await }
+    });
+    tokio::task::yield_now().await;
+    let began = Instant::now();
+    wakes.close();
+    let told = waiting.await.unwrap().unwrap_err();
+    assert_eq!(
+        (told, began.elapsed()),
+        (NotWoken::TimedOut, Duration::ZERO)
+    );
+    assert_eq!(starter.starts(), 1, "what has begun goes on");
+}
+
+#[tokio::test(start_paused = true)]
 async fn owner_of_the_run_before_is_known_for_a_while() {
     let (_workspaces, _starter, wakes) = wakes(RunState::Running);
     let id = &stopped().id;

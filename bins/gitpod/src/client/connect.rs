@@ -10,6 +10,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status};
 use tower::service_fn;
 
+use super::again::Persistent;
 use crate::cli::StateDir;
 use crate::exit::{Failure, Kind};
 use crate::local::access_client::AccessClient;
@@ -19,27 +20,27 @@ use crate::ssh::local::ssh_client::SshClient;
 use crate::state_dir;
 
 /// What a running `up` says of workspaces.
-pub(super) async fn connect(state: &StateDir) -> Result<WorkspacesClient<Channel>, Failure> {
+pub(super) async fn connect(state: &StateDir) -> Result<WorkspacesClient<Persistent>, Failure> {
     Ok(WorkspacesClient::new(channel(state).await?))
 }
 
 /// What a running `up` says of who may use workspaces.
-pub(super) async fn connect_access(state: &StateDir) -> Result<AccessClient<Channel>, Failure> {
+pub(super) async fn connect_access(state: &StateDir) -> Result<AccessClient<Persistent>, Failure> {
     Ok(AccessClient::new(channel(state).await?))
 }
 
 /// What a running `up` says of itself and its page.
-pub(super) async fn connect_page(state: &StateDir) -> Result<PageClient<Channel>, Failure> {
+pub(super) async fn connect_page(state: &StateDir) -> Result<PageClient<Persistent>, Failure> {
     Ok(PageClient::new(channel(state).await?))
 }
 
 /// What a running `up` says of its SSH gateway.
-pub(super) async fn connect_ssh(state: &StateDir) -> Result<SshClient<Channel>, Failure> {
+pub(super) async fn connect_ssh(state: &StateDir) -> Result<SshClient<Persistent>, Failure> {
     Ok(SshClient::new(channel(state).await?))
 }
 
 /// Dials the manager's socket in the state directory.
-async fn channel(state: &StateDir) -> Result<Channel, Failure> {
+async fn channel(state: &StateDir) -> Result<Persistent, Failure> {
     let dir = state_dir::locate(state.state_dir.as_deref())?;
     let socket = dir.join(state_dir::SOCKET);
     let not_running = {
@@ -54,6 +55,7 @@ async fn channel(state: &StateDir) -> Result<Channel, Failure> {
     endpoint()
         .connect_with_connector(service_fn(move |_: Uri| dial(socket.clone())))
         .await
+        .map(Persistent::new)
         .map_err(|why| not_running(&why))
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::again::{TRIES, is_lost};
 use super::connect::{connect, failure};
 use super::describe::state;
 use crate::cli::LogsArgs;
@@ -13,7 +14,7 @@ use crate::print::{self, Reader};
 ///
 /// With more than one task, a line tells which one speaks.
 pub(crate) async fn logs(args: LogsArgs) -> Result<(), Failure> {
-    let request = LogsRequest {
+    let mut request = LogsRequest {
         workspace_id: args.id.clone(),
         follow: args.follow,
         task: args.task.clone().unwrap_or_default(),
@@ -21,10 +22,25 @@ pub(crate) async fn logs(args: LogsArgs) -> Result<(), Failure> {
     };
     let cannot = |why: tonic::Status| failure("cannot read the logs", &why);
     let mut up = connect(&args.state).await?;
-    let mut chunks = up.logs(request).await.map_err(cannot)?.into_inner();
+    let mut chunks = up.logs(request.clone()).await.map_err(cannot)?.into_inner();
     let mut speaker = None;
     let mut begun = Begun::default();
-    while let Some(chunk) = chunks.message().await.map_err(cannot)? {
+    let mut tries = TRIES;
+    loop {
+        let chunk = match chunks.message().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            // Whoever comes next goes on where this one was cut off.
+            Err(why) if is_lost(&why) && tries > 0 => {
+                tries -= 1;
+                chunks = up.logs(request.clone()).await.map_err(cannot)?.into_inner();
+                continue;
+            }
+            Err(why) => return Err(cannot(why)),
+        };
+        tries = TRIES;
+        request.instance_id = chunk.instance_id;
+        request.read_to.insert(chunk.log, chunk.read_to);
         if speaker.as_ref() != Some(&chunk.task) {
             print::note(&format!("==> {} <==", print::shown_in_line(&chunk.task)));
             speaker = Some(chunk.task);

@@ -1,5 +1,6 @@
 //! The commands that ask a running `up`.
 
+mod again;
 mod completion;
 mod connect;
 mod delete;
@@ -23,6 +24,7 @@ mod version;
 mod view;
 mod wake;
 
+pub(crate) use self::again::{AGAIN, is_lost};
 pub(crate) use self::completion::{completion, man};
 pub(crate) use self::connect::manager_channel;
 pub(crate) use self::delete::delete;

@@ -4,20 +4,23 @@ use std::path::Path;
 
 use gitpod_lifecycle::GoDuration;
 use gitpod_routing::WorkspaceId;
-use tonic::Streaming;
+use tonic::Status;
 
 use super::WorkspaceView;
+use super::again::{Persistent, TRIES, is_lost};
 use super::connect::{connect, failure};
 use crate::cli::{Format, StartArgs};
 use crate::exit::{Failure, Kind};
 use crate::local::start_request::What;
-use crate::local::{Event, Repository, StartRequest, Workspace, event};
+use crate::local::workspaces_client::WorkspacesClient;
+use crate::local::{Repository, StartRequest, Workspace, event};
 use crate::print::{self, Progress};
 use crate::repository;
+use crate::workspaces::new_id;
 
 /// Makes or starts a workspace and tells how it comes along.
 pub(crate) async fn start(args: StartArgs) -> Result<(), Failure> {
-    let request = StartRequest {
+    let mut request = StartRequest {
         what: Some(what(&args)?),
         no_wait: args.no_wait,
         timeout: args
@@ -27,14 +30,15 @@ pub(crate) async fn start(args: StartArgs) -> Result<(), Failure> {
         wake: args.wake.map(|wake| wake.to_string()).unwrap_or_default(),
         ..StartRequest::default()
     };
-    let events = connect(&args.state)
-        .await?
-        .start(request)
-        .await
-        .map_err(|why| failure("cannot start the workspace", &why))?
-        .into_inner();
+    if let Some(What::Repository(_)) = request.what {
+        // Asked once more, by whom ever, it makes no second one.
+        let id =
+            new_id().map_err(|why| Failure::failed("cannot name a workspace").because(&why))?;
+        request.new_id = id.to_string();
+    }
+    let up = connect(&args.state).await?;
     let mut last = None;
-    let follow = follow(events, args.output.output, &mut last);
+    let follow = follow(up, request, args.output.output, &mut last);
     let followed = tokio::time::timeout(args.wait_timeout, follow).await;
     match (followed, last) {
         (Ok(Err(why)), _) => Err(why),
@@ -50,21 +54,33 @@ pub(crate) async fn start(args: StartArgs) -> Result<(), Failure> {
     }
 }
 
-/// Follows the events to the last, and keeps in `last` what was told of the workspace.
+/// Follows the events to the last, also when somebody else goes on telling, and keeps in `last` what was told of
+/// the workspace.
 async fn follow(
-    mut events: Streaming<Event>,
+    mut up: WorkspacesClient<Persistent>,
+    mut request: StartRequest,
     output: Format,
     last: &mut Option<Workspace>,
 ) -> Result<(), Failure> {
+    let cannot = |why: Status| failure("cannot start the workspace", &why);
     let mut progress = Progress::new(output);
+    let mut events = up.start(request.clone()).await.map_err(cannot)?;
+    let mut tries = TRIES;
     loop {
-        let event = events
-            .message()
-            .await
-            .map_err(|why| failure("cannot start the workspace", &why))?;
+        let event = match events.get_mut().message().await {
+            Err(why) if is_lost(&why) && tries > 0 => {
+                tries -= 1;
+                events = up.start(request.clone()).await.map_err(cannot)?;
+                continue;
+            }
+            event => event.map_err(cannot)?,
+        };
         match event.and_then(|event| event.kind) {
             Some(event::Kind::Workspace(workspace)) => {
                 progress.phase(&workspace);
+                tries = TRIES;
+                request.what = Some(What::WorkspaceId(workspace.id.clone()));
+                request.follow_instance_id = workspace.instance_id.clone();
                 *last = Some(workspace);
             }
             Some(event::Kind::Progress(step)) => progress.step(&step),

@@ -3,6 +3,7 @@
 mod commands;
 mod config;
 mod content;
+mod cut;
 mod doors;
 mod end;
 mod event;
@@ -63,7 +64,7 @@ pub(crate) async fn up(mut config: Config) -> Result<(), Failure> {
     if let Some(first) = config.first.take() {
         tokio::spawn(make_first(system.workspaces.clone(), first));
     }
-    let mut guests = Guests::new();
+    let mut guests = Guests::new(config.drain);
     loop {
         match serve(&config, system, entrance, &guests, &end).await? {
             Outcome::Ended => return Ok(()),

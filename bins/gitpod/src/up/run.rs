@@ -2,15 +2,19 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future;
 use gitpod_bridge::SqliteStore;
 use gitpod_lifecycle::Manager;
+use gitpod_routing::Wakes;
 use gitpod_sshgw::Parting;
 use support::serve::Ending;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,7 +23,9 @@ use super::doors::Doors;
 use super::end::End;
 use super::event::Addresses;
 use super::page::Front;
-use super::replace::{Followed, Kept, NotTaken, Offer, Passing, Secret, Successor, Switch, Target};
+use super::replace::{
+    Followed, Kept, NotTaken, Offer, Passing, Secret, Successor, Switch, SwitchedStarter, Target,
+};
 use super::wire::System;
 use crate::exit::Failure;
 use crate::print;
@@ -48,10 +54,12 @@ pub(super) struct Guests {
     switch: Switch,
     /// Their time begins to run: somebody else serves, or the end was asked for.
     hurry: CancellationToken,
+    /// How long that is.
+    drain: Duration,
 }
 
 impl Guests {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(drain: Duration) -> Self {
         let served = TaskTracker::new();
         served.close(); // which lets it be waited for
         Self {
@@ -59,12 +67,20 @@ impl Guests {
             round: 0,
             switch: Switch::new(),
             hurry: CancellationToken::new(),
+            drain,
         }
     }
 
     /// Serving begins anew. Those who are there stay.
     pub(super) fn again(&mut self) {
         self.round += 1;
+    }
+
+    /// Answers those who wait at `wakes` when there is no time left, instead of cutting them off.
+    async fn answer_held(self, wakes: Wakes) {
+        self.hurry.cancelled().await;
+        sleep(self.drain).await;
+        wakes.close();
     }
 
     /// Waits until their time begins to run. Why?
@@ -98,6 +114,7 @@ impl System {
         let parting = guests.clone().parting(end.clone());
         let ssh = self.ssh.serve(self.gateway, no_logins.clone(), parting);
         guests.served.spawn(ssh);
+        tokio::spawn(guests.clone().answer_held(self.followed.wakes.clone()));
         let (taken, mut successor) = oneshot::channel();
         let wait = Waiting {
             end: end.clone(),
@@ -106,6 +123,7 @@ impl System {
             taken,
             address: entrance.addresses.http,
             guests: guests.clone(),
+            starter: Arc::clone(&self.followed.starter),
         };
         let page = self.page;
         let ending = async move {
@@ -165,6 +183,7 @@ struct Waiting {
     taken: oneshot::Sender<(Successor, Kept)>,
     address: SocketAddr,
     guests: Guests,
+    starter: Arc<SwitchedStarter>,
 }
 
 impl Waiting {
@@ -176,6 +195,7 @@ impl Waiting {
             }
             successor = self.offer.taken() => successor,
         };
+        self.starter.hold();
         // What is asked from now on is the other one's business.
         let to = Target::new(self.address, successor.secret.clone());
         self.guests.switch.turn(self.guests.round, to);

@@ -8,18 +8,18 @@ use gitpod_routing::{MemoryProvider, StartError, Starter, WakeLimits, Wakes, Wor
 use super::config::Config;
 use crate::workspaces::Workspaces;
 
-/// Starts `workspaces`, of which `routes` tells how they are, within the limits of `config`.
-pub(super) fn wakes(config: &Config, workspaces: Workspaces, routes: MemoryProvider) -> Wakes {
+/// Has workspaces started by `starter`, of which `routes` tells how they are, within the limits of `config`.
+pub(super) fn wakes(config: &Config, starter: Arc<dyn Starter>, routes: MemoryProvider) -> Wakes {
     let limits = WakeLimits::new()
         .with_deadline(config.hold_for)
         .with_held_per_workspace(config.hold_requests)
         .with_held(config.hold_requests.saturating_mul(10));
-    Wakes::new(Arc::new(StartAgain(workspaces)), Arc::new(routes)).with_limits(limits)
+    Wakes::new(starter, Arc::new(routes)).with_limits(limits)
 }
 
 /// Starts workspaces as `gitpod start` does.
 #[derive(Debug)]
-struct StartAgain(Workspaces);
+pub(super) struct StartAgain(pub(super) Workspaces);
 
 #[async_trait]
 impl Starter for StartAgain {

@@ -28,11 +28,11 @@ use super::content::DescribedContent;
 use super::link_key;
 use super::network;
 use super::page::{self, Page};
-use super::replace::{Followed, SwitchedActivity};
+use super::replace::{Followed, SwitchedActivity, SwitchedStarter};
 use super::shares::FileShares;
 use super::source::ManagerSource;
 use super::ssh::Ssh;
-use super::wake;
+use super::wake::{self, StartAgain};
 use crate::cli::Network;
 use crate::exit::Failure;
 use crate::state_dir::{DATABASE, HeldStateDir};
@@ -86,12 +86,17 @@ impl System {
 
         let page = Page::open(workspaces.clone(), &config.domain, address, held.path())?;
         let tls = open_tls()?;
-        let wakes = wake::wakes(config, workspaces.clone(), routes.clone());
+        let starter = Arc::new(SwitchedStarter::new(Arc::new(StartAgain(
+            workspaces.clone(),
+        ))));
+        let wakes = wake::wakes(config, starter.clone(), routes.clone());
         let activity = Arc::new(ManagerActivity::new(manager.clone()));
         let activity = Arc::new(SwitchedActivity::new(activity));
         let followed = Followed {
             routes: routes.clone(),
             activity: activity.clone(),
+            starter,
+            wakes: wakes.clone(),
             shares,
             keys: ssh.authorized(),
         };

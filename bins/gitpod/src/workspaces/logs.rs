@@ -1,6 +1,6 @@
 //! What the tasks of a workspace have printed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,6 +35,14 @@ impl TaskLogs {
             read_to: BTreeMap::new(),
             names: BTreeMap::new(),
         }
+    }
+
+    /// Goes on where somebody has read to, by names of logs as responses say them.
+    pub(super) fn read_to(mut self, places: &HashMap<String, u64>) -> Self {
+        let path = |log: &String| self.dir.join(format!("{log}.log"));
+        let places = places.iter().map(|(log, to)| (path(log), *to));
+        self.read_to = places.collect();
+        self
     }
 
     /// What has been printed since the last call, at most one chunk per task.

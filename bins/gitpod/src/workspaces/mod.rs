@@ -41,6 +41,7 @@ use tokio::sync::{RwLock, broadcast, watch as change};
 pub(crate) use self::access_service::link;
 pub(crate) use self::definition::Definition;
 pub(crate) use self::error::WorkspaceError;
+pub(crate) use self::name::new_id;
 use self::route::Routes;
 pub(crate) use self::serving::follow_ports;
 use self::turn::Turns;

@@ -6,7 +6,7 @@ use rand::seq::IndexedRandom;
 
 /// A fresh name: two words that people can remember, and eleven characters that
 /// nobody guesses.
-pub(super) fn new_id() -> Result<WorkspaceId, IdError> {
+pub(crate) fn new_id() -> Result<WorkspaceId, IdError> {
     let mut random = rand::rng();
     let colour = COLOURS.choose(&mut random).unwrap_or(&"plain");
     let animal = ANIMALS.choose(&mut random).unwrap_or(&"animal");

@@ -10,10 +10,11 @@ use gitpod_routing::{InstanceId, WorkspaceId};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::logs::TaskLogs;
 use super::{Definition, WorkspaceError, Workspaces, tasks, wake};
+use crate::client;
 use crate::local::event::Kind;
 use crate::local::start_request::What;
 use crate::local::workspaces_server;
@@ -50,7 +51,23 @@ impl workspaces_server::Workspaces for Workspaces {
                 let mut definition = Definition::from(repository);
                 definition.timeout = timeout;
                 definition.wake = wake.unwrap_or_default();
-                whole(async move { all.create(definition).await }).await?
+                let id = Some(request.new_id).filter(|id| !id.is_empty());
+                let id = id.as_deref().map(parse).transpose()?;
+                whole(async move { all.create_once(id, definition).await }).await?
+            }
+            Some(What::WorkspaceId(id)) if !request.follow_instance_id.is_empty() => {
+                let instance = request.follow_instance_id.parse();
+                (parse(&id)?, instance.map_err(WorkspaceError::from)?)
+            }
+            Some(What::WorkspaceId(id)) if !request.after_instance_id.is_empty() => {
+                let id = parse(&id)?;
+                let ended = request.after_instance_id.parse();
+                let ended: InstanceId = ended.map_err(WorkspaceError::from)?;
+                let start = async move {
+                    all.start_after(&id, &ended).await?;
+                    Ok((id, ended))
+                };
+                whole(start).await?
             }
             Some(What::WorkspaceId(id)) => {
                 let id = parse(&id)?;
@@ -91,26 +108,26 @@ impl workspaces_server::Workspaces for Workspaces {
     ) -> Result<Response<Self::LogsStream>, Status> {
         let request = request.into_inner();
         let id = parse(&request.workspace_id)?;
-        let workspace = self.get(&id).await?;
-        let instance = workspace
-            .instance_id
-            .parse()
-            .map_err(WorkspaceError::from)?;
+        let instance = match request.instance_id.as_str() {
+            "" => self.get(&id).await?.instance_id.parse(),
+            of_one => of_one.parse(),
+        };
+        let instance = instance.map_err(WorkspaceError::from)?;
         let dir = self.layout().logs(&WorkspaceName::from(&id), &instance);
         let dir = dir.map_err(WorkspaceError::from)?;
         let task = Some(request.task).filter(|task| !task.is_empty());
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let mut logs = TaskLogs::new(dir, task.clone());
+        let mut logs = TaskLogs::new(dir, task.clone()).read_to(&request.read_to);
         let others = logs.others().await.map_err(WorkspaceError::from)?;
         if let (Some(task), Some(others)) = (task, others) {
             return Err(no_such_task(&task, &others).into());
         }
         let socket = self.layout().socket(&instance);
         let until = match request.follow {
-            true => Until::Stopped(self.clone(), id, socket),
+            true => Until::Stopped(self.clone(), id, instance.clone(), socket),
             false => Until::Read,
         };
-        tokio::spawn(send_logs(until, logs, sender));
+        tokio::spawn(send_logs(until, logs, instance, sender));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
@@ -130,8 +147,14 @@ impl workspaces_server::Workspaces for Workspaces {
         &self,
         request: Request<DeleteRequest>,
     ) -> Result<Response<DeleteResponse>, Status> {
+        let was_asked = request.metadata().contains_key(client::AGAIN.as_str());
         let (all, id) = (self.clone(), parse(&request.into_inner().workspace_id)?);
-        whole(async move { Self::delete(&all, &id).await }).await?;
+        let deleted = whole(async move { Self::delete(&all, &id).await }).await;
+        match deleted {
+            // By whoever was asked before.
+            Err(why) if was_asked && why.code() == Code::NotFound => {}
+            deleted => deleted?,
+        }
         Ok(Response::new(DeleteResponse {}))
     }
 
@@ -236,24 +259,26 @@ enum Until {
     Read,
     /// The workspace has stopped, or the one task that is asked for: of whose supervisor
     /// this is the socket.
-    Stopped(Workspaces, WorkspaceId, PathBuf),
+    Stopped(Workspaces, WorkspaceId, InstanceId, PathBuf),
 }
 
 impl Until {
     async fn is_over(&self) -> bool {
         match self {
             Self::Read => true,
-            Self::Stopped(workspaces, id, _) => workspaces
-                .get(id)
-                .await
-                .map_or(true, |workspace| workspace.phase == "stopped"),
+            Self::Stopped(workspaces, id, instance, _) => {
+                let now = workspaces.get(id).await;
+                now.map_or(true, |now| {
+                    now.phase == "stopped" || now.instance_id != instance.as_str()
+                })
+            }
         }
     }
 
     /// Whether the task of `logs` has ended, and only what it has left behind may print.
     async fn has_ended(&self, logs: &TaskLogs) -> bool {
         match self {
-            Self::Stopped(_, _, socket) if logs.is_of_one() => {
+            Self::Stopped(.., socket) if logs.is_of_one() => {
                 let tasks = tasks::tasks(socket).await;
                 let mut ours = tasks.iter().filter(|task| logs.is_of(&task.name));
                 ours.any(|task| task.state == "finished")
@@ -266,6 +291,7 @@ impl Until {
 async fn send_logs(
     until: Until,
     mut logs: TaskLogs,
+    instance: InstanceId,
     sender: mpsc::Sender<Result<LogsResponse, Status>>,
 ) {
     let mut silent = 0;
@@ -287,7 +313,8 @@ async fn send_logs(
             }
             TaskLogs::pause().await;
         }
-        for chunk in news {
+        for mut chunk in news {
+            chunk.instance_id = instance.to_string();
             if sender.send(Ok(chunk)).await.is_err() {
                 return;
             }

@@ -21,9 +21,35 @@ impl Workspaces {
         &self,
         definition: Definition,
     ) -> Result<(WorkspaceId, InstanceId), WorkspaceError> {
+        self.create_as(None, definition).await
+    }
+
+    /// Makes a workspace, unless there is one of that name, and starts it.
+    pub(super) async fn create_once(
+        &self,
+        id: Option<WorkspaceId>,
+        definition: Definition,
+    ) -> Result<(WorkspaceId, InstanceId), WorkspaceError> {
+        if let Some(id) = &id
+            && self.record(id).await.is_ok()
+        {
+            let instance = self.start(id, None, None).await?;
+            return Ok((id.clone(), instance));
+        }
+        self.create_as(id, definition).await
+    }
+
+    async fn create_as(
+        &self,
+        id: Option<WorkspaceId>,
+        definition: Definition,
+    ) -> Result<(WorkspaceId, InstanceId), WorkspaceError> {
         definition.check()?;
         self.has_room()?; // before there is a row
-        let id = name::new_id().map_err(|why| WorkspaceError::Invalid(why.to_string()))?;
+        let id = match id {
+            Some(id) => id,
+            None => name::new_id().map_err(|why| WorkspaceError::Invalid(why.to_string()))?,
+        };
         let new = NewWorkspace::new(id.clone(), &definition.location)
             .with_owner(OWNER)
             .with_definition(definition.to_json());

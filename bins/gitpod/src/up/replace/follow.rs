@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use gitpod_lifecycle::grpc::{RemoteActivity, RemoteWorkspaces, client};
-use gitpod_routing::{ActivitySink, MemoryProvider, WorkspaceInfo};
+use gitpod_routing::{ActivitySink, MemoryProvider, Wakes, WorkspaceInfo};
 use tokio::time::sleep;
 
+use super::start::SwitchedStarter;
 use crate::client::manager_channel;
 use crate::up::shares::FileShares;
 use crate::up::ssh::AuthorizedKeys;
@@ -42,6 +43,9 @@ impl ActivitySink for SwitchedActivity {
 pub(in crate::up) struct Followed {
     pub(in crate::up) routes: MemoryProvider,
     pub(in crate::up) activity: Arc<SwitchedActivity>,
+    pub(in crate::up) starter: Arc<SwitchedStarter>,
+    /// Those who are held.
+    pub(in crate::up) wakes: Wakes,
     pub(in crate::up) shares: Arc<FileShares>,
     pub(in crate::up) keys: AuthorizedKeys,
 }
@@ -55,6 +59,7 @@ impl Followed {
         let channel = manager_channel(socket);
         let (activity, reports) = RemoteActivity::new(client::over(channel.clone()));
         let _first = self.activity.after.set(activity);
+        self.starter.turn_to(channel.clone());
         let workspaces = RemoteWorkspaces::keeping(self.routes.clone());
         let files = async {
             loop {

@@ -21,6 +21,7 @@ mod fds;
 mod follow;
 mod offer;
 mod passing;
+mod start;
 mod take;
 
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use self::follow::{Followed, SwitchedActivity};
 pub(super) use self::offer::{Kept, NotTaken, Offer, Successor};
 pub(super) use self::passing::{Passing, Secret, Switch, Target};
+pub(super) use self::start::SwitchedStarter;
 pub(super) use self::take::{Predecessor, take};
 
 /// Where the old one is asked, in the state directory.
