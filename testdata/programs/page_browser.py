@@ -162,7 +162,12 @@ def enter_from_its_address(person, workspace, name):
 
 
 def visit_whole_share(person, somebody_else, name):
-    """Who is shared everything sees the workspace's page as it is, live."""
+    """Who is shared everything sees the workspace's page as it is, live. It is not shared by accident."""
+    person.click(f"Share {name}")
+    person.sees("the dialog opens", "#share-dialog", "Whoever has the link")
+    if person.value("#share-what") != "":
+        raise Failure("what is shared is guessed")
+    person.click("Cancel")
     link = person.gitpod("share", name)["url"]
     guest = somebody_else()
     try:

@@ -17,14 +17,19 @@ for (const button of document.querySelectorAll('dialog button[data-close]')) {
   button.addEventListener('click', () => button.closest('dialog').close(button.dataset.close));
 }
 
+const WHOLE = 'whole';
+
 // Shares a workspace or one of its ports.
 export function shareDialog(workspace, port) {
   const dialog = $('share-dialog');
   const choice = $('share-what');
-  const whole = element('option', { value: '' }, 'The whole workspace: editor and all ports');
+  const whole = element('option', { value: WHOLE }, 'The whole workspace: editor and all ports');
   const ports = workspace.ports.map((it) => element('option', { value: it.port }, `Only port ${it.port}${it.name ? `, ${it.name}` : ''}`));
-  choice.replaceChildren(...ports, whole);
-  choice.value = port ?? workspace.ports.find((it) => it.served)?.port ?? '';
+  // Each port has a button of its own. Here everything may be meant, which is not guessed: it lets others work in it.
+  const open = element('option', { value: '' }, 'Choose what to share');
+  const unclear = !port && ports.length > 0;
+  choice.replaceChildren(...(unclear ? [open] : []), whole, ...ports);
+  choice.value = port ?? (unclear ? '' : WHOLE);
   say($('share-name'), workspace.id);
   show($('share-result'), false);
   show($('share-form'), true);
@@ -40,7 +45,7 @@ $('share-form').addEventListener('submit', async (event) => {
   const button = $('share-make');
   button.disabled = true;
   try {
-    const share = await api.share($('share-dialog').dataset.id, port === '' ? null : Number(port), $('share-for').value);
+    const share = await api.share($('share-dialog').dataset.id, port === WHOLE ? null : Number(port), $('share-for').value);
     $('share-url').value = share.url;
     say($('share-until'), `It works until ${new Date(share.expires_at).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' })}, or until you revoke it.`);
     show($('share-form'), false);
