@@ -32,6 +32,7 @@ mod programs;
 mod race;
 mod replace;
 mod replace_hang;
+mod replace_revoke;
 mod replace_wait;
 mod revoke;
 mod secrets;

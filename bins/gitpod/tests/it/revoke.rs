@@ -13,7 +13,7 @@ use crate::harness::{PATIENCE, Up, Workspace, free_port, program, repository, wa
 const AT_ONCE: Duration = Duration::from_secs(4);
 
 /// Streams of one who got in, read all the time.
-struct Open(Vec<Stream>);
+pub(crate) struct Open(Vec<Stream>);
 
 struct Stream {
     path: &'static str,
@@ -23,7 +23,7 @@ struct Stream {
 
 impl Open {
     /// Everything that can be open of port `port`, as who sends `field`.
-    fn new(up: &Up, workspace: &Workspace, port: u16, field: &str) -> Self {
+    pub(crate) fn new(up: &Up, workspace: &Workspace, port: u16, field: &str) -> Self {
         let paths = ["/pings", "/events", "/download"];
         let open = |path| Stream::open(up, &workspace.host(port), path, field);
         let all = Self(paths.into_iter().map(open).collect());
@@ -32,7 +32,7 @@ impl Open {
     }
 
     /// All of them end at once when `cause` happens.
-    fn end_by(&self, what: &str, cause: impl FnOnce() + Send) {
+    pub(crate) fn end_by(&self, what: &str, cause: impl FnOnce() + Send) {
         let begin = Instant::now();
         std::thread::scope(|scope| {
             scope.spawn(cause);
@@ -50,7 +50,7 @@ impl Open {
 
     /// None of them has noticed anything.
     #[track_caller]
-    fn go_on(&self) {
+    pub(crate) fn go_on(&self) {
         for Stream {
             path,
             bytes,
@@ -106,7 +106,7 @@ impl Stream {
     }
 }
 
-fn start(up: &Up) -> (Workspace, u16) {
+pub(crate) fn start(up: &Up) -> (Workspace, u16) {
     let port = free_port();
     let script = program("streams.py").canonicalize().unwrap();
     let yml = format!(
@@ -119,7 +119,7 @@ fn start(up: &Up) -> (Workspace, u16) {
 }
 
 /// The field of who has followed a link.
-fn visitor(up: &Up, workspace: &Workspace, port: u16, share: &serde_json::Value) -> String {
+pub(crate) fn visitor(up: &Up, workspace: &Workspace, port: u16, share: &serde_json::Value) -> String {
     let url = share["url"].as_str().unwrap();
     let path = format!("/{}", url.splitn(4, '/').nth(3).unwrap());
     let visit = up.request(&workspace.host(port), &path, &[]);
@@ -131,7 +131,7 @@ fn visitor(up: &Up, workspace: &Workspace, port: u16, share: &serde_json::Value)
     format!("Cookie: {}\r\n", cookie.split(';').next().unwrap())
 }
 
-fn done(up: &Up, args: &[&str]) {
+pub(crate) fn done(up: &Up, args: &[&str]) {
     let output = up.run(args);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{args:?}: {said}");
