@@ -12,6 +12,9 @@ use tower_service::Service;
 
 use crate::access::{CookieNames, Presented, Source};
 use crate::host::Via;
+#[cfg(feature = "wake")]
+use crate::info::RunState;
+use crate::info::WorkspaceInfo;
 use crate::layers::{Located, StageFuture, WaitingFuture};
 use crate::links::{Handover, LinkError, Links, OPEN_PATH, SHARE_PATH, share_cookies};
 use crate::pages::RefusedTo;
@@ -169,6 +172,7 @@ impl Way {
         let headers = routed.request().headers();
         let is_visitor = || !share_cookies(headers, &self.cookies, workspace).is_empty();
         self.returning_owner(routed.stage(), headers).is_some()
+            || self.is_owner_who_waits(routed.stage(), headers)
             || (self.links.is_some() && is_visitor())
     }
 
@@ -185,6 +189,37 @@ impl Way {
     #[cfg(not(feature = "wake"))]
     #[expect(clippy::unused_self, reason = "nothing was started here")]
     fn returning_owner(&self, _: &Located, _: &HeaderMap) -> Option<Source> {
+        None
+    }
+
+    /// Whether the owner comes with the cookie of a run that is over, and another one may be
+    /// started for her.
+    #[cfg(feature = "wake")]
+    fn is_owner_who_waits(&self, located: &Located, headers: &HeaderMap) -> bool {
+        let (info, wakes) = (&located.info, self.wakes.is_some());
+        if !wakes || info.state == RunState::Running || info.owner_token.expose().is_empty() {
+            return false;
+        }
+        let presented = Presented::find(headers, &self.cookies, &info.instance);
+        presented.source() == Source::Cookie && presented.matches(&info.owner_token).is_ok()
+    }
+
+    #[cfg(not(feature = "wake"))]
+    #[expect(clippy::unused_self, reason = "nothing is started here")]
+    fn is_owner_who_waits(&self, _: &Located, _: &HeaderMap) -> bool {
+        false
+    }
+
+    /// The owner cookie of the run that was started in the place of `ended`.
+    #[cfg(feature = "wake")]
+    fn cookie_after(&self, ended: &WorkspaceInfo) -> Option<HeaderValue> {
+        let next = self.wakes.as_ref()?.after(ended)?;
+        self.handover()?.owner(&next)
+    }
+
+    #[cfg(not(feature = "wake"))]
+    #[expect(clippy::unused_self, reason = "nothing was started here")]
+    fn cookie_after(&self, _: &WorkspaceInfo) -> Option<HeaderValue> {
         None
     }
 
@@ -205,6 +240,12 @@ impl Way {
             let cookie = self.new_cookie(&located, source);
             let mut answer = inner.call(Routed::new(located, request)).await?;
             add_cookie(answer.headers_mut(), cookie);
+            return Ok(answer);
+        }
+        if self.is_owner_who_waits(&located, headers) {
+            let ended = Arc::clone(&located.info);
+            let mut answer = inner.call(Routed::new(located, request)).await?;
+            add_cookie(answer.headers_mut(), self.cookie_after(&ended));
             return Ok(answer);
         }
         self.see_visitor(&mut located, headers).await;

@@ -195,6 +195,19 @@ impl Wakes {
         former.filter(|former| Instant::now() < former.until && former.is_before(info))
     }
 
+    /// The run that was started in the place of that of `ended`, once it runs.
+    pub(crate) fn after(&self, ended: &WorkspaceInfo) -> Option<WorkspaceInfo> {
+        let former = self.0.lock().workspaces.get(&ended.id)?.former.clone();
+        let former = former.filter(|former| {
+            let is_same = former.instance == ended.instance && Instant::now() < former.until;
+            is_same && former.token.matches(ended.owner_token.expose().as_bytes())
+        });
+        let (instance, owner_token) = former?.next?;
+        let mut next = ended.clone();
+        (next.instance, next.owner_token) = (instance, owner_token);
+        Some(next)
+    }
+
     /// Takes a place among those who wait for workspace `info`, and sees to its start.
     fn join(
         &self,

@@ -319,6 +319,13 @@ fn guest_of_a_public_port_starts_what_is_for_anyone_even_after_a_restart_of_up()
     assert_eq!(up.describe(workspace.id())["phase"], "stopped");
 }
 
+/// The first cookie that an answer sets, as browsers send it back.
+fn cookie_in(answer: &Response) -> Option<&str> {
+    let mut lines = answer.0.lines();
+    let line = lines.find_map(|line| line.strip_prefix("set-cookie: "))?;
+    line.split(';').next()
+}
+
 #[test]
 fn link_of_a_stopped_workspace_signs_in_and_starts_it() {
     let asleep = Asleep::new(&[]);
@@ -333,18 +340,17 @@ fn link_of_a_stopped_workspace_signs_in_and_starts_it() {
     let host = asleep.workspace.host(asleep.port);
     let first = asleep.up.request(&host, &path, &[]);
     assert_eq!(first.status(), 303, "{}", first.0);
-    let mut lines = first.0.lines();
-    let cookie = lines.find_map(|line| line.strip_prefix("set-cookie: "));
-    let cookie = cookie.unwrap().split(';').next().unwrap();
+    let cookie = cookie_in(&first).unwrap();
     assert_eq!(asleep.runs(), 1);
     let answer = asleep.up.request(&host, "/", &[("cookie", cookie)]);
     assert_eq!(answer.status(), 200, "{}", answer.0);
+    // The held request brings the cookie of the new run with it; who asked beside it gets it, too.
+    let new = cookie_in(&answer).expect("of the new run").to_owned();
+    assert_ne!(new, cookie);
     let answer = asleep.up.request(&host, "/", &[("cookie", cookie)]);
-    assert!(
-        answer.0.contains("set-cookie: "),
-        "of the new run: {}",
-        answer.0
-    );
+    assert_eq!(cookie_in(&answer), Some(new.as_str()), "{}", answer.0);
+    let answer = asleep.up.request(&host, "/", &[("cookie", &new)]);
+    assert_eq!((answer.status(), cookie_in(&answer)), (200, None));
 
     assert!(asleep.up.run(&["wake", id, "never"]).status.success());
     assert!(asleep.up.run(&["stop", "--now", id]).status.success());
