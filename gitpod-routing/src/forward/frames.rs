@@ -15,16 +15,12 @@ pub(crate) struct Frames {
     /// Bytes that follow until the next head.
     left: u64,
     is_data: bool,
-    is_lost: bool,
 }
 
 impl Frames {
     /// Whether `bytes`, which come next, have something of a frame that is no ping, pong or
     /// close.
     pub(crate) fn have_data(&mut self, bytes: &[u8]) -> bool {
-        if self.is_lost {
-            return self.find_again(bytes);
-        }
         let mut rest = bytes;
         let mut have_data = false;
         while !rest.is_empty() {
@@ -48,33 +44,25 @@ impl Frames {
         have_data
     }
 
-    /// How many bytes are missing at least until a frame ends: none between two frames. `None`
-    /// if that is not known.
-    pub(crate) fn missing(&self) -> Option<u64> {
-        match (self.is_lost, self.left, self.has) {
-            (true, ..) => None,
-            (false, 0, 0) => Some(0),
-            (false, 0, _) => Some(1),
-            (false, left, _) => Some(left),
+    /// How many bytes are missing at least until a frame ends: none between two frames.
+    pub(crate) fn missing(&self) -> u64 {
+        match (self.left, self.has) {
+            (0, 0) => 0,
+            (0, _) => 1,
+            (left, _) => left,
         }
     }
 
-    /// Says that bytes went by unseen, and with them where a frame begins.
+    /// How many bytes come next that say nothing of frames: the rest of what one holds.
     #[cfg(target_os = "linux")]
-    pub(crate) fn lose(&mut self) {
-        self.is_lost = true;
+    pub(crate) fn held(&self) -> u64 {
+        self.left
     }
 
-    /// What comes at once and is heartbeats from the first byte to the last is taken for that,
-    /// and a frame begins behind it. Anything else is something.
-    fn find_again(&mut self, bytes: &[u8]) -> bool {
-        let mut found = Self::default();
-        let have_data = found.have_data(bytes);
-        if have_data || found.left > 0 || found.has > 0 {
-            return true;
-        }
-        *self = found;
-        false
+    /// Says that `bytes` of those went by unseen.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn pass(&mut self, bytes: u64) {
+        self.left = self.left.saturating_sub(bytes);
     }
 
     /// Takes a byte of a head. Tells whether that was its last.
@@ -161,15 +149,16 @@ mod tests {
     }
 
     #[test]
-    fn heartbeats_are_told_again_after_bytes_that_nobody_saw() {
+    fn frames_are_known_after_bytes_of_one_that_nobody_saw() {
         let mut frames = Frames::default();
-        frames.lose();
-        assert!(frames.have_data(b"the rest of something long"));
-        assert!(frames.have_data(&frame(1, 5, true)));
-        let ping = frame(9, 4, true);
-        assert!(!frames.have_data(&ping));
-        assert!(!frames.have_data(&ping[..3]) && !frames.have_data(&ping[3..]));
-        assert!(frames.have_data(&frame(2, 5, true)));
+        let long = frame(2, 100_000, true);
+        assert!(frames.have_data(&long[..20]));
+        assert_eq!(frames.held(), 100_000 - 6);
+        frames.pass(90_000);
+        assert_eq!(frames.missing(), 10_000 - 6);
+        assert!(frames.have_data(&long[90_020..]));
+        assert_eq!((frames.missing(), frames.held()), (0, 0));
+        assert!(!frames.have_data(&frame(9, 4, true)));
     }
 
     proptest! {

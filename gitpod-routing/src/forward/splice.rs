@@ -39,15 +39,17 @@ impl Splice {
         Poll::Ready(Ok(()))
     }
 
-    /// Moves some bytes, of which a part may stay unsent; none if there are no more.
+    /// Moves some bytes, `most` of them, of which a part may stay unsent; none if there are no more.
     pub(crate) fn poll_move(
         &mut self,
         cx: &mut Context<'_>,
         from: &TcpStream,
         to: &TcpStream,
+        most: u64,
     ) -> Poll<io::Result<usize>> {
         let mut pipe = Pipe::take()?;
-        let filled = match pipe.poll_fill(cx, from) {
+        let most = usize::try_from(most).unwrap_or(SIZE).min(SIZE);
+        let filled = match pipe.poll_fill(cx, from, most) {
             Poll::Ready(filled) => filled?,
             Poll::Pending => {
                 pipe.give_back();
@@ -88,11 +90,16 @@ impl Pipe {
         }
     }
 
-    fn poll_fill(&mut self, cx: &mut Context<'_>, from: &TcpStream) -> Poll<io::Result<usize>> {
+    fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &TcpStream,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
         loop {
             ready!(from.poll_read_ready(cx))?;
             let some = from.try_io(Interest::READABLE, || {
-                Ok(splice(from, None, &self.writer, None, SIZE, FLAGS)?)
+                Ok(splice(from, None, &self.writer, None, most, FLAGS)?)
             });
             match some {
                 Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}

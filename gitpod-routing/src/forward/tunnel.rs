@@ -43,7 +43,7 @@ impl Tunnel {
     }
 
     /// Ends it. The client of a WebSocket is told to come again, once the frame that is on its way
-    /// to it is whole; who takes too long, or whose frames are not followed any more, is cut off.
+    /// to it is whole, spliced or not; who takes too long is cut off.
     pub(crate) async fn close(mut self) -> io::Result<()> {
         let told = timeout(CLOSING, self.tell_client()).await;
         told.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
@@ -60,10 +60,7 @@ impl Tunnel {
         };
         let mut space = [0; REST];
         loop {
-            let Some(missing) = frames.missing() else {
-                return Ok(());
-            };
-            let missing = usize::try_from(missing).unwrap_or(REST).min(REST);
+            let missing = usize::try_from(frames.missing()).unwrap_or(REST).min(REST);
             let Some(space) = space.get_mut(..missing).filter(|space| !space.is_empty()) else {
                 break;
             };
@@ -244,21 +241,41 @@ impl OneWay {
         to: &mut Side,
     ) -> Poll<io::Result<usize>> {
         #[cfg(target_os = "linux")]
-        if self.run >= LONG
+        if let Some(most) = self.spliceable()
             && let (Some(from), Some(to)) = (from.as_socket(), to.as_socket())
         {
-            let moved = ready!(self.splice.poll_move(cx, from, to))?;
+            let moved = ready!(self.splice.poll_move(cx, from, to, most))?;
             self.is_used |= moved > 0; // heartbeats are not that long
             if let Some(frames) = &mut self.frames {
-                frames.lose();
+                frames.pass(moved.try_into().unwrap_or_default());
             }
             return Poll::Ready(Ok(moved));
         }
         let mut space = SPACE.take();
         space.resize(CHUNK, 0); // which it is from the first time on
-        let moved = self.poll_copy_some(cx, from, to, &mut ReadBuf::new(&mut space));
+        let most = self.worth_copying().min(CHUNK);
+        let chunk = space.get_mut(..most).unwrap_or_default();
+        let moved = self.poll_copy_some(cx, from, to, &mut ReadBuf::new(chunk));
         SPACE.set(space);
         moved
+    }
+
+    /// How many bytes may go unseen now, if it is worth it: of a WebSocket only those that a frame
+    /// holds, so that it is always known where the next one begins.
+    #[cfg(target_os = "linux")]
+    fn spliceable(&self) -> Option<u64> {
+        let held = self.frames.as_ref().map_or(u64::MAX, Frames::held);
+        (self.run >= LONG && held >= WORTH).then_some(held)
+    }
+
+    /// How many bytes to read where bytes are looked at: after a long frame, little more than the head of
+    /// the next one, which may be as long.
+    fn worth_copying(&self) -> usize {
+        let frames = self.frames.as_ref();
+        match frames.is_some_and(|frames| frames.missing() == 0) && self.run >= LONG {
+            true => REST,
+            false => CHUNK,
+        }
     }
 
     fn poll_copy_some(
@@ -309,8 +326,11 @@ const CHUNK: usize = 256 * 1024;
 const TURN: u64 = 1024 * 1024;
 
 /// From so many bytes in one direction on, this is no conversation. Chosen by us.
-#[cfg(target_os = "linux")]
 const LONG: u64 = 1024 * 1024;
+
+/// Fewer bytes of a frame are copied: two calls more cost as much. Chosen by us.
+#[cfg(target_os = "linux")]
+const WORTH: u64 = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -411,6 +431,44 @@ mod tests {
             client.read_exact(&mut got).await.unwrap();
             assert!(got == at_client, "{cut}");
             assert_eq!(client.read(&mut got).await.unwrap(), 0);
+            drop(client);
+            end.await.unwrap().unwrap();
+        }
+    }
+
+    /// However far a run of long messages has come, and whoever reads it slowly.
+    #[tokio::test]
+    async fn websocket_whose_messages_are_spliced_is_closed_after_the_frame_that_is_on_its_way() {
+        let head = [&[0x82, 127][..], &900_000_u64.to_be_bytes()].concat();
+        let frame = [&head[..], bytes(900_000).as_slice()].concat();
+        for (whole, cut) in [(4, 0), (4, 5), (3, 400_000), (5, 899_000)] {
+            let ((mut client, near), (far, mut server)) = (sockets().await, sockets().await);
+            let mut tunnel = Tunnel::new(
+                (Side::Socket(near), Bytes::new()),
+                (Side::Socket(far), Bytes::new()),
+                Meter::new(None, Some(Frames::default())),
+            );
+            let sent = [frame.repeat(whole).as_slice(), frame.get(..cut).unwrap()].concat();
+            let (mut got, expected) = (vec![0; sent.len()], sent.clone());
+            tokio::select! {
+                _ = &mut tunnel => panic!("ends"),
+                (sending, receiving) = async {
+                    tokio::join!(server.write_all(&sent), client.read_exact(&mut got))
+                } => {
+                    sending.unwrap();
+                    receiving.unwrap();
+                }
+            }
+            assert!(got == expected, "{whole} {cut}");
+            #[cfg(target_os = "linux")]
+            assert!(tunnel.back.run >= LONG, "it is spliced");
+            let end = tokio::spawn(tunnel.close());
+            server.write_all(&frame[cut..]).await.unwrap();
+            let at_client = match cut {
+                0 => COME_AGAIN.to_vec(),
+                _ => [&frame[cut..], &COME_AGAIN[..]].concat(),
+            };
+            assert!(receive(&mut client).await == at_client, "{whole} {cut}");
             drop(client);
             end.await.unwrap().unwrap();
         }

@@ -214,6 +214,9 @@ async fn sockets_that_take_longer_than_there_is_time_hear_of_a_restart() {
     up.request_until(&workspace, port, |answer| answer.status() == 200);
     let mut socket = Socket::open(&up, &workspace, port, "/socket").await;
     let mut second = Socket::open(&up, &workspace, port, "/pings").await;
+    // Which is not copied from socket to socket, but spliced.
+    let long = "x".repeat(3 << 20);
+    assert!(socket.echo(&long).await == long);
     let before = up.replaced_by(&mut gitpod(), &["--drain", "1s"]);
     let code = |message: Option<Result<Message, _>>| match message {
         Some(Ok(Message::Close(Some(close)))) => u16::from(close.code),
