@@ -217,7 +217,7 @@ const GIB: u64 = 1024 * MIB;
 /// limits.set("head-time=5s")?;
 /// assert_eq!(limits.time(Limit::HeadTime).as_secs(), 5);
 /// assert_eq!(limits.count(Limit::Streams), 100);
-/// # Ok::<(), support::limits::NoLimit>(())
+/// # Ok::<(), support::limits::LimitError>(())
 /// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Limits(BTreeMap<Limit, u64>);
@@ -234,7 +234,7 @@ impl Limits {
     /// # Errors
     ///
     /// If there is none of that name, or it cannot be that.
-    pub fn set(&mut self, text: &str) -> Result<(), NoLimit> {
+    pub fn set(&mut self, text: &str) -> Result<(), LimitError> {
         let (limit, value) = text.parse::<Setting>()?.0;
         self.0.insert(limit, value);
         Ok(())
@@ -269,6 +269,31 @@ impl Limits {
     #[must_use]
     pub fn text(&self, limit: Limit) -> String {
         limit.text_of(self.value(limit))
+    }
+
+    /// Those that [`show`](Self::show) has shown in `metrics`, Prometheus' text; the others as they usually are.
+    /// `None` if it shows none.
+    #[must_use]
+    pub fn of_metrics(metrics: &str) -> Option<Self> {
+        let mut limits = Self::new();
+        for limit in Limit::ALL {
+            let gauge = format!("gitpod_limit{{limit=\"{}\"}} ", limit.name());
+            let shown = metrics.lines().find_map(|line| line.strip_prefix(&gauge));
+            let Some(shown) = shown.and_then(|shown| shown.trim().parse::<f64>().ok()) else {
+                continue;
+            };
+            let value = match limit.unit() {
+                Unit::Time => shown * 1000.0,
+                Unit::Count | Unit::Bytes => shown,
+            };
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "no limit has so many digits, and what is below zero becomes zero"
+            )]
+            limits.0.insert(limit, value.round() as u64);
+        }
+        (!limits.0.is_empty()).then_some(limits)
     }
 
     /// Shows `limits` among what is measured: `gitpod_limit`, in things, bytes or seconds.
@@ -312,21 +337,21 @@ pub fn refused(limit: Limit) {
 pub struct Setting((Limit, u64));
 
 impl FromStr for Setting {
-    type Err = NoLimit;
+    type Err = LimitError;
 
-    fn from_str(text: &str) -> Result<Self, NoLimit> {
-        let (name, value) = text.split_once('=').ok_or(NoLimit::Form)?;
+    fn from_str(text: &str) -> Result<Self, LimitError> {
+        let (name, value) = text.split_once('=').ok_or(LimitError::Form)?;
         let limit = Limit::ALL.into_iter().find(|limit| limit.name() == name);
-        let limit = limit.ok_or_else(|| NoLimit::Name(name.to_owned()))?;
+        let limit = limit.ok_or_else(|| LimitError::Name(name.to_owned()))?;
         let read = match limit.unit() {
             Unit::Count => number(value),
             Unit::Bytes => bytes(value),
             Unit::Time => time(value),
         };
-        let read = read.ok_or(NoLimit::Value(limit))?;
+        let read = read.ok_or(LimitError::Value(limit))?;
         match read >= limit.row().least {
             true => Ok(Self((limit, read))),
-            false => Err(NoLimit::TooLittle(limit)),
+            false => Err(LimitError::TooLittle(limit)),
         }
     }
 }
@@ -341,7 +366,7 @@ impl Setting {
 /// The text sets no limit.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NoLimit {
+pub enum LimitError {
     /// No `=`.
     #[error("write NAME=VALUE, such as head-time=30s")]
     Form,
@@ -431,6 +456,17 @@ mod tests {
         ] {
             assert!(wrong(text).contains(says), "{text}: {}", wrong(text));
         }
+    }
+
+    #[test]
+    fn limits_are_read_from_what_is_measured() {
+        let metrics = "# TYPE gitpod_limit gauge\ngitpod_limit{limit=\"head-time\"} 0.2\n\
+            gitpod_limit{limit=\"clone-bytes\"} 21474836480\ngitpod_limit{limit=\"new\"} 1\n";
+        let limits = Limits::of_metrics(metrics).unwrap();
+        assert_eq!(limits.text(Limit::HeadTime), "200ms");
+        assert_eq!(limits.text(Limit::CloneBytes), "20GiB");
+        assert_eq!(limits.text(Limit::Streams), Limit::Streams.usual());
+        assert_eq!(Limits::of_metrics("up 1\n"), None);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Whoever takes too much is refused and counted; others, and this machine's memory, do not notice.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::time::SystemTime;
 
 use crate::harness::{
     PATIENCE, Response, Up, Workspace, free_port, program, repository, wait_until,
@@ -87,6 +88,19 @@ fn limits_are_shown_and_set_and_mistakes_named() {
     let slow = connect(&up, "GET / HTTP/1.1\r\n");
     assert!(!rest_of(slow).0.contains(" 200 "));
     assert_refused(&up, "head-time");
+    let found = up.json(&["doctor", "-o", "json"]);
+    let found = found.as_array().unwrap().iter();
+    let mut found = found.filter(|finding| finding["check"] == "limits");
+    let told = found.next().unwrap()["found"].as_str().unwrap();
+    for part in [
+        "in force: ",
+        "head-time=200ms, ",
+        "streams=7, ",
+        "clone-time=1h0m0s",
+        "--limit NAME=VALUE",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
     let wrong = up.run(&["up", "--limit", "conections=7"]);
     assert_eq!(wrong.status.code(), Some(2));
     let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
@@ -251,4 +265,83 @@ fn clone_that_is_too_large_is_given_up_and_nothing_of_it_is_kept() {
         let dir = workspace.unwrap().path();
         assert!(!dir.join("content").exists() && !dir.join("content.new").exists());
     }
+}
+
+/// A git server that says a letter now and then, of a list that has no end.
+fn slow_remote() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || drip(stream));
+        }
+    });
+    port
+}
+
+#[expect(clippy::disallowed_methods, reason = "being slow is what it is for")]
+fn drip(mut stream: TcpStream) {
+    let letters = b"fff00123456789012345678901234567890123456789 refs/heads/".iter();
+    for letter in letters.chain(std::iter::repeat(&b'x')) {
+        if stream.write_all(&[*letter]).is_err() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn clone_that_takes_too_long_is_given_up_and_nothing_of_it_is_kept() {
+    let up = Up::with(&["--limit", "clone-time=1s"]);
+    let remote = format!("git://127.0.0.1:{}/slow.git", slow_remote());
+    // Without the limit it would go on for an hour.
+    let failed = up.run(&["start", &remote]);
+    assert_eq!(failed.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert!(said.contains("clone-time"), "{said}");
+    assert_refused(&up, "clone-time");
+    for workspace in std::fs::read_dir(up.state_dir().join("workspaces")).unwrap() {
+        let dir = workspace.unwrap().path();
+        assert!(!dir.join("content").exists() && !dir.join("content.new").exists());
+    }
+    let clones = || {
+        let processes = std::fs::read_dir("/proc").unwrap().map_while(Result::ok);
+        let lines = processes.filter_map(|it| std::fs::read(it.path().join("cmdline")).ok());
+        let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+        let clones: Vec<_> = lines.filter(|line| line.contains(&remote)).collect();
+        clones
+    };
+    wait_until("no git is left", || clones().is_empty());
+}
+
+/// Listens, and takes nobody: its queue has one place, which it fills itself.
+const DEAF: &str = r"
+import socket, sys, time
+listener = socket.socket()
+listener.bind(('127.0.0.1', int(sys.argv[1])))
+listener.listen(0)
+own = [socket.socket() for _ in range(4)]
+for one in own:
+    one.setblocking(False)
+    one.connect_ex(listener.getsockname())
+open('deaf', 'w').close()
+time.sleep(1000)
+";
+
+#[test]
+fn server_that_takes_no_connection_is_waited_for_so_long_and_no_longer() {
+    let up = Up::with(&["--limit", "connect-time=300ms"]);
+    let port = free_port();
+    let yml = format!("tasks:\n  - command: exec python3 deaf.py {port}\n");
+    let workspace = up.start(repository(&[(".gitpod.yml", &yml), ("deaf.py", DEAF)]).path());
+    let content = up.describe(workspace.id())["content"]["path"].clone();
+    let deaf = std::path::Path::new(content.as_str().unwrap()).join("deaf");
+    wait_until("a server that takes nobody", || deaf.exists());
+    let began = SystemTime::now();
+    let answer = up.owner_request(&workspace, port, "/");
+    let took = began.elapsed().unwrap();
+    assert!(matches!(answer.status(), 404 | 502), "{}", answer.0);
+    assert!(took.as_secs() < 8, "{took:?}, as without the limit");
+    let counter = "gitpod_ws_proxy_refusals_total{reason=\"unreachable\"}";
+    assert!(!measured(&up, counter).is_empty());
 }

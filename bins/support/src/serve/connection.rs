@@ -261,8 +261,9 @@ fn count(why: &hyper::Error, place: &Place) {
 }
 
 /// The limit that HTTP/2 has met. It tells of ENHANCE_YOUR_CALM in words only, and not which it was: of resets, of
-/// mistakes, of CONTINUATION frames.
+/// mistakes, of CONTINUATION frames. What a client says itself (`received`) is no limit of ours.
 fn limit_of_two(why: &dyn Error) -> Option<Limit> {
-    let is_too_much = why.to_string().contains("excessive load");
+    let why = why.to_string();
+    let is_too_much = why.contains("excessive load") && !why.contains("received");
     is_too_much.then_some(Limit::StreamResets)
 }

@@ -1,11 +1,18 @@
-//! What the system lets this user have.
+//! What the system lets this user have, and what `up` lets others have.
 
 use std::path::Path;
+use std::time::Duration;
 
+use gitpod_lifecycle::process::ShortPath;
 use rustix::fs::{Access, access};
 use rustix::process::{Resource, getrlimit};
+use support::limits::{Limit, Limits};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 
 use super::Finding;
+use crate::cli::StateDir;
+use crate::state_dir;
 
 pub(super) fn checks() -> Vec<Finding> {
     let watches = sysctl("fs/inotify/max_user_watches");
@@ -20,6 +27,39 @@ pub(super) fn checks() -> Vec<Finding> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// What `up` takes from anybody: the limits in force, or those that it would have.
+pub(super) async fn in_force(state: &StateDir) -> Finding {
+    let measured = tokio::time::timeout(WITHIN, measured(state)).await;
+    let limits = measured.ok().flatten();
+    let limits = limits.and_then(|text| Limits::of_metrics(&text));
+    let whose = match limits {
+        Some(_) => "in force",
+        None => "as they are without --limit",
+    };
+    let limits = limits.unwrap_or_default();
+    let all = Limit::ALL.map(|limit| format!("{}={}", limit.name(), limits.text(limit)));
+    let all = all.join(", ");
+    Finding::ok(
+        "limits",
+        format!("{whose}: {all}; to change one: gitpod up --limit NAME=VALUE"),
+    )
+}
+
+/// How long an `up` that is well takes to tell, and more.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// What the running `up` measures, as Prometheus gets it.
+async fn measured(state: &StateDir) -> Option<String> {
+    let dir = state_dir::locate(state.state_dir.as_deref()).ok()?;
+    let socket = ShortPath::of(&dir.join(state_dir::METRICS)).ok()?;
+    let mut stream = UnixStream::connect(socket.as_path()).await.ok()?;
+    let request = b"GET /metrics HTTP/1.1\r\nhost: up\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.ok()?;
+    Some(text)
 }
 
 fn open_files(most: Option<u64>) -> Finding {

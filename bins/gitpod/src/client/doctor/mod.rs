@@ -74,6 +74,7 @@ pub(crate) async fn doctor(args: DoctorArgs) -> Result<(), Failure> {
     findings.extend(state::checks(&args.state)?);
     findings.extend([git().await, ssh(), editor()]);
     findings.extend(limits::checks());
+    findings.push(limits::in_force(&args.state).await);
     let trying = "trying whether workspaces can have networks of their own …";
     findings.push(print::patiently(trying, network::own_networks()).await);
     show(&findings, args.output.output)?;
