@@ -56,7 +56,7 @@ impl ConnectionTimer {
 
 impl Timer for ConnectionTimer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
-        Box::pin(self.wait(duration))
+        Box::pin(self.wait_until(Instant::now() + duration))
     }
 
     fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn Sleep>> {
@@ -69,11 +69,7 @@ impl Timer for ConnectionTimer {
 }
 
 impl ConnectionTimer {
-    pub(crate) fn wait(&self, duration: Duration) -> Wait {
-        self.wait_until(Instant::now() + duration)
-    }
-
-    fn wait_until(&self, deadline: Instant) -> Wait {
+    pub(crate) fn wait_until(&self, deadline: Instant) -> Wait {
         Wait {
             timer: self.clone(),
             deadline,

@@ -122,8 +122,12 @@ impl fmt::Debug for ForwardBody {
 type AnyBody = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
 
 /// Body of a request towards a workspace.
-pub(crate) struct RequestBody {
-    inner: Option<AnyBody>,
+///
+/// Most have none, and a request is moved often before it is sent.
+pub(crate) struct RequestBody(Option<Box<Streamed>>);
+
+struct Streamed {
+    body: AnyBody,
     /// Holds the body back until the server asks for it.
     gate: Option<Gate>,
     watch: Option<Watch>,
@@ -165,28 +169,34 @@ impl RequestBody {
         if body.is_end_stream() {
             return Self::empty();
         }
-        let body = Chunks(body);
-        Self {
-            inner: Some(Box::pin(body)),
-            ..Self::empty()
-        }
+        Self(Some(Box::new(Streamed {
+            body: Box::pin(Chunks(body)),
+            gate: None,
+            watch: None,
+            patience: None,
+        })))
+    }
+
+    /// Nothing at all.
+    pub(crate) fn empty() -> Self {
+        Self(None)
     }
 
     /// Fails once it is no longer allowed, unless it has ended by then.
     pub(crate) fn watched(mut self, watch: impl FnOnce() -> Option<Watch>) -> Self {
-        if !self.is_end_stream() {
-            self.watch = watch();
+        if let Some(streamed) = &mut self.0 {
+            streamed.watch = watch();
         }
         self
     }
 
     /// Fails when the client sends nothing for `longest`. Tells whether it has, in the flag.
     pub(crate) fn with_patience(mut self, longest: Duration) -> (Self, Option<Arc<AtomicBool>>) {
-        if self.is_end_stream() {
+        let Some(streamed) = &mut self.0 else {
             return (self, None);
-        }
+        };
         let is_over = Arc::new(AtomicBool::new(false));
-        self.patience = Some(Patience {
+        streamed.patience = Some(Patience {
             longest,
             timer: None,
             is_waiting: false,
@@ -195,18 +205,10 @@ impl RequestBody {
         (self, Some(is_over))
     }
 
-    /// Nothing at all.
-    pub(crate) fn empty() -> Self {
-        Self {
-            inner: None,
-            gate: None,
-            watch: None,
-            patience: None,
-        }
-    }
-
     pub(crate) fn behind(mut self, gate: Gate) -> Self {
-        self.gate = Some(gate);
+        if let Some(streamed) = &mut self.0 {
+            streamed.gate = Some(gate);
+        }
         self
     }
 }
@@ -219,41 +221,52 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = &mut *self;
-        let Some(inner) = this.inner.as_mut() else {
+        let Some(streamed) = &mut self.0 else {
             return Poll::Ready(None);
         };
-        if let Some(gate) = this.gate.as_mut() {
-            ready!(Pin::new(gate).poll(cx));
-            this.gate = None;
-        }
-        let frame = Pin::new(inner).poll_frame(cx);
-        if let Some(watch) = &mut this.watch
-            && watch.poll_ends(cx, frame.is_pending())
-        {
-            this.inner = None;
-            return Poll::Ready(Some(Err(NoLongerAllowed.into())));
-        }
-        if let Some(patience) = &mut this.patience {
-            if frame.is_ready() {
-                patience.is_waiting = false;
-            } else if patience.poll_over(cx) {
-                this.inner = None;
-                return Poll::Ready(Some(Err(Limit::BodyIdle.into())));
+        match ready!(streamed.poll_frame(cx)) {
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(without_forbidden_trailers(frame)))),
+            Some(Err(why)) => {
+                self.0 = None;
+                Poll::Ready(Some(Err(why)))
             }
+            None => Poll::Ready(None),
         }
-        Poll::Ready(ready!(frame).map(|frame| frame.map(without_forbidden_trailers)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Body::is_end_stream)
+        let streamed = self.0.as_ref();
+        streamed.is_none_or(|streamed| streamed.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.inner {
-            Some(inner) => inner.size_hint(),
+        match &self.0 {
+            Some(streamed) => streamed.body.size_hint(),
             None => SizeHint::with_exact(0),
         }
+    }
+}
+
+impl Streamed {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(gate) = &mut self.gate {
+            ready!(Pin::new(gate).poll(cx));
+            self.gate = None;
+        }
+        let frame = self.body.as_mut().poll_frame(cx);
+        if let Some(watch) = &mut self.watch
+            && watch.poll_ends(cx, frame.is_pending())
+        {
+            return Poll::Ready(Some(Err(NoLongerAllowed.into())));
+        }
+        if let Some(patience) = &mut self.patience {
+            if frame.is_ready() {
+                patience.is_waiting = false;
+            } else if patience.poll_over(cx) {
+                return Poll::Ready(Some(Err(Limit::BodyIdle.into())));
+            }
+        }
+        frame
     }
 }
 

@@ -38,7 +38,7 @@ use crate::stay::Stay;
 pub(crate) struct InFlight {
     pub(crate) shared: Arc<Shared>,
     pub(crate) permit: Permit,
-    target: DialTarget,
+    pub(crate) target: DialTarget,
     host: OwnHost,
 }
 
@@ -71,6 +71,7 @@ where
 struct Begun {
     flight: Arc<InFlight>,
     measured: Exchange,
+    began: Instant,
     switch: Option<Box<Switch>>,
     /// Whether nothing of the body came for too long.
     is_idle: Option<Arc<AtomicBool>>,
@@ -97,7 +98,7 @@ impl Begun {
         B: Body + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let measured = Exchange::begin(&request);
+        let measured = Exchange::of(&request);
         let asked = match request.version() {
             Version::HTTP_11 => {
                 headers::requested_upgrade(request.headers()).map_err(Refusal::BadRequest)?
@@ -125,6 +126,7 @@ impl Begun {
         let begun = Self {
             flight,
             measured,
+            began: Instant::now(),
             switch,
             is_idle,
         };
@@ -135,15 +137,22 @@ impl Begun {
     fn idle_connection(&self) -> Option<Upstream> {
         match &self.switch {
             Some(asked) if asked.is_websocket => None,
-            _ => self.flight.shared.pool.take(&self.flight.target),
+            _ => self
+                .flight
+                .shared
+                .pool
+                .take(&self.flight.target, self.began),
         }
     }
 
-    fn over_idle(self, mut idle: Upstream, request: Request<RequestBody>) -> Answering {
+    fn over_idle(self, mut idle: Upstream, mut request: Request<RequestBody>) -> Answering {
         let again = repeatable(&request);
-        let answer = idle.sender.try_send_request(gated(request));
+        if expects_continue(&request) {
+            request = gated(request);
+        }
+        let answer = idle.sender.try_send_request(request);
         Box::pin(async move {
-            let at_once = idle.timer.wait(watch::AT_ONCE);
+            let at_once = idle.timer.wait_until(self.began + watch::AT_ONCE);
             let answer = watch::while_allowed(&self.flight, at_once, answer).await;
             let sent = match answer {
                 None => Err(self.flight.unreachable()),
@@ -164,7 +173,7 @@ impl Begun {
         sent.unwrap_or_else(|| Err(self.flight.unreachable()))
     }
 
-    async fn dial_and_send(&self, request: Request<RequestBody>) -> Sent {
+    async fn dial_and_send(&self, mut request: Request<RequestBody>) -> Sent {
         let flight = &self.flight;
         let connection = dial_patiently(flight).await?;
         let connection: Connection = match &self.switch {
@@ -172,7 +181,10 @@ impl Begun {
             _ => connection,
         };
         let mut upstream = handshake(flight, connection).await?;
-        let answer = upstream.sender.send_request(gated(request)).await;
+        if expects_continue(&request) {
+            request = gated(request);
+        }
+        let answer = upstream.sender.send_request(request).await;
         let response = answer.map_err(|why| flight.broken(&why))?;
         Ok((response, upstream))
     }
@@ -190,7 +202,8 @@ impl Begun {
             Some(is_idle) if is_idle.load(Ordering::SeqCst) => Refusal::OverLimit(Limit::BodyIdle),
             _ => why,
         })?;
-        if self.measured.took() > UNNOTICED && flight.is_revoked() {
+        let took = self.began.elapsed();
+        if took > UNNOTICED && flight.is_revoked() {
             return Err(flight.unreachable());
         }
         // The version is one of a connection: what the server speaks says nothing about ours.
@@ -200,6 +213,7 @@ impl Begun {
             "gitpod_ws_proxy_http_client_requests_duration_seconds",
             Served::of(&flight.permit).label(),
             response.status(),
+            took,
         );
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return switch(&flight, self.switch, response);
@@ -239,8 +253,7 @@ fn streamed(
     response: Response<Incoming>,
 ) -> Response<ForwardBody> {
     let checkin = Checkin {
-        pool: flight.shared.pool.clone(),
-        target: flight.target.clone(),
+        flight: Arc::clone(flight),
         upstream,
     };
     response.map(|body| {
@@ -252,11 +265,8 @@ fn streamed(
     })
 }
 
-/// `request`, whose body waits until the server asks for it if the client waits for that.
+/// `request`, whose body waits until the server asks for it.
 fn gated(mut request: Request<RequestBody>) -> Request<RequestBody> {
-    if !expects_continue(&request) {
-        return request;
-    }
     let (gate, open) = Gate::new();
     request = request.map(|body| body.behind(gate));
     let open = std::sync::Mutex::new(Some(open));

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::connection_timer::ConnectionTimer;
 use crate::forward::body::RequestBody;
 use crate::forward::connect::DialTarget;
+use crate::forward::exchange::InFlight;
 use crate::id::{InstanceId, WorkspaceId};
 use crate::info::Protocol;
 use crate::service::WorkspaceService;
@@ -78,7 +79,7 @@ impl Pool {
     }
 
     /// An idle connection to `target`, if one is open.
-    pub(crate) fn take(&self, target: &DialTarget) -> Option<Upstream> {
+    pub(crate) fn take(&self, target: &DialTarget, now: Instant) -> Option<Upstream> {
         let mut workspaces = self.0.lock();
         let run = workspaces.get_mut(&target.info.id)?;
         if !run.is_of(target) {
@@ -86,7 +87,7 @@ impl Pool {
             return None;
         }
         let idle = run.servers.get_mut(&Server::of(target))?;
-        let expired = Instant::now() - self.0.idle_timeout;
+        let expired = now - self.0.idle_timeout;
         while let Some(newest) = idle.pop() {
             if newest.upstream.sender.is_ready() && newest.since > expired {
                 return Some(newest.upstream);
@@ -173,27 +174,27 @@ impl Server {
 
 /// Brings a connection back once its response has been read.
 pub(crate) struct Checkin {
-    pub(crate) pool: Pool,
-    pub(crate) target: DialTarget,
+    pub(crate) flight: Arc<InFlight>,
     pub(crate) upstream: Upstream,
 }
 
 impl Checkin {
     pub(crate) fn give_back(self) {
-        let Self {
-            pool,
-            target,
-            mut upstream,
-        } = self;
-        if upstream.sender.is_ready() {
-            pool.put(&target, upstream);
+        if self.upstream.sender.is_ready() {
+            self.put();
         } else if let Ok(runtime) = Handle::try_current() {
             // The connection's own task has yet to notice, or still sends the request.
             runtime.spawn(async move {
-                if upstream.sender.ready().await.is_ok() {
-                    pool.put(&target, upstream);
+                let mut checkin = self;
+                if checkin.upstream.sender.ready().await.is_ok() {
+                    checkin.put();
                 }
             });
         }
+    }
+
+    fn put(self) {
+        let InFlight { shared, target, .. } = &*self.flight;
+        shared.pool.put(target, self.upstream);
     }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::{Method, Request, Response, StatusCode, Version};
 use metrics::{Key, Label, Level, Metadata, with_recorder};
@@ -67,8 +67,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         MeasureFuture {
-            method: method_label(request.method()),
-            version: version_label(request.version()),
+            exchange: Exchange::of(&request),
             began: SystemTime::now(),
             inner: self.inner.call(request),
         }
@@ -81,8 +80,7 @@ where
 pub struct MeasureFuture<F> {
     #[pin]
     inner: F,
-    method: &'static str,
-    version: &'static str,
+    exchange: Exchange,
     began: SystemTime,
 }
 
@@ -97,43 +95,31 @@ where
         let answer = std::task::ready!(this.inner.poll(cx));
         if let Ok(response) = &answer {
             let served = response.extensions().get::<Served>();
-            let exchange = Exchange {
-                method: this.method,
-                version: this.version,
-                began: *this.began,
-            };
-            exchange.count(
+            this.exchange.count(
                 "gitpod_ws_proxy_http_server_requests_total",
                 "gitpod_ws_proxy_http_server_requests_duration_seconds",
                 served.map_or("unknown", Served::label),
                 response.status(),
+                this.began.elapsed().unwrap_or_default(),
             );
         }
         Poll::Ready(answer)
     }
 }
 
-/// A request that has been answered, or will be.
+/// What is counted of a request besides its answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Exchange {
     method: &'static str,
     version: &'static str,
-    began: SystemTime,
 }
 
 impl Exchange {
-    #[cfg(feature = "proxy")]
-    pub(crate) fn begin<B>(request: &Request<B>) -> Self {
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
         Self {
             method: method_label(request.method()),
             version: version_label(request.version()),
-            began: SystemTime::now(),
         }
-    }
-
-    #[cfg(feature = "proxy")]
-    pub(crate) fn took(&self) -> std::time::Duration {
-        self.began.elapsed().unwrap_or_default()
     }
 
     pub(crate) fn count(
@@ -142,6 +128,7 @@ impl Exchange {
         duration: &'static str,
         resource: &'static str,
         code: StatusCode,
+        took: Duration,
     ) {
         let keys = keys(Labels {
             total,
@@ -151,7 +138,6 @@ impl Exchange {
             code: code.as_u16(),
             version: self.version,
         });
-        let took = self.began.elapsed().unwrap_or_default();
         // Not with the macros, which would make the keys each time.
         with_recorder(|recorder| {
             recorder
