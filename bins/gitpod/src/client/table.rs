@@ -125,32 +125,20 @@ impl<const N: usize> Table<N> {
             return (self.widths(most), Place::Beside);
         };
         if self.last == Last::Whole {
-            let narrowed = self.widths_beside(natural, most);
+            let narrowed = beside_last(natural, most);
             return match total(&narrowed) <= most {
                 true => (narrowed, Place::Beside),
-                false => (self.widths(Some(most)), Place::Below(None)),
+                false => (above_last(natural, most), Place::Below(None)),
             };
         }
         let left = total(&natural) - natural.last().copied().unwrap_or(0);
         match most.checked_sub(left).filter(|room| *room >= LEAST_TEXT) {
             Some(room) => (natural, Place::Wrapped(room)),
             None => (
-                self.widths(Some(most)),
+                above_last(natural, most),
                 Place::Below(Some(most.saturating_sub(INDENT))),
             ),
         }
-    }
-
-    /// All but the first and the last give way.
-    fn widths_beside(&self, mut widths: [usize; N], most: usize) -> [usize; N] {
-        let between = 1..N.saturating_sub(1);
-        while total(&widths) > most {
-            match widths.get_mut(between.clone()).into_iter().flatten().max() {
-                Some(widest) if *widest > LEAST => *widest -= 1,
-                _ => break,
-            }
-        }
-        widths
     }
 
     /// The widest cells give way first, but the first column, which names things.
@@ -180,6 +168,26 @@ enum Place {
     Wrapped(usize),
     /// Below the others, on lines of so many letters if they are not to be whole.
     Below(Option<usize>),
+}
+
+/// `widths` for `most` letters in a line: all but the first and the last give way.
+fn beside_last<const N: usize>(mut widths: [usize; N], most: usize) -> [usize; N] {
+    let between = 1..N.saturating_sub(1);
+    while total(&widths) > most {
+        match widths.get_mut(between.clone()).into_iter().flatten().max() {
+            Some(widest) if *widest > LEAST => *widest -= 1,
+            _ => break,
+        }
+    }
+    widths
+}
+
+/// The same where the last goes below the others.
+fn above_last<const N: usize>(mut widths: [usize; N], most: usize) -> [usize; N] {
+    if let Some(last) = widths.last_mut() {
+        *last = 0;
+    }
+    beside_last(widths, most + GAP)
 }
 
 fn total(widths: &[usize]) -> usize {
@@ -370,7 +378,7 @@ mod tests {
         assert!(text.contains('…'), "{text}");
     }
 
-    fn drawn_as(table: Table<3>, width: usize) -> String {
+    fn drawn_as(table: &Table<3>, width: usize) -> String {
         let mut out = Vec::new();
         let style = Style {
             width: Some(width),
@@ -388,15 +396,15 @@ mod tests {
             table.row(["3000", name, address].map(|text| (text.to_owned(), Tone::None)));
             table
         };
-        let beside = drawn_as(of("a shop that is long"), 68);
+        let beside = drawn_as(&of("a shop that is long"), 68);
         let expected = format!("3000  a shop that is…  {address}\n");
         assert!(beside.ends_with(&expected), "{beside}");
-        let below = drawn_as(of("a shop that is long"), 40);
+        let below = drawn_as(&of("a shop that is long"), 40);
         let expected = format!("PORT  NAME\n  URL\n3000  a shop that is long\n  {address}\n");
         assert_eq!(below, expected);
         assert_eq!(
             drawn(None, false),
-            drawn_as(table().with_last_whole(), 1000)
+            drawn_as(&table().with_last_whole(), 1000)
         );
     }
 
@@ -411,12 +419,12 @@ memory  ok      one two three four five
                 https://example.com/that/is/longer/than/any/line
                 six
 ";
-        assert_eq!(drawn_as(table, 41), wide);
+        assert_eq!(drawn_as(&table, 41), wide);
         let mut table = Table::new(["CHECK", "STATUS", "FOUND"]).with_last_wrapped();
         table
             .row(["memory", "ok", "one two three four five"].map(|it| (it.to_owned(), Tone::None)));
         let narrow = "CHECK   STATUS\n  FOUND\nmemory  ok\n  one two three four\n  five\n";
-        assert_eq!(drawn_as(table, 22), narrow);
+        assert_eq!(drawn_as(&table, 22), narrow);
     }
 
     #[test]
