@@ -1,7 +1,7 @@
 //! Commands that meet.
 
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::Instant;
 
 use crate::harness::{Up, gitpod, repository, wait_until};
 
@@ -94,18 +94,21 @@ fn attack_49_wake_and_delete_at_once_leave_it_running_and_listed_or_gone() {
 fn start_whose_command_is_killed_at_any_moment_is_begun_or_not_and_never_pending() {
     let up = Up::new();
     let repo = repository(&[]);
-    for after in 0..24 {
+    let start = || {
         let mut start = gitpod();
         start.env("GITPOD_STATE_DIR", up.state_dir());
         start.args(["start", repo.path().to_str().unwrap()]);
         // No such branch: it is over soon.
         start.args(["--branch", "nowhere", "--no-wait"]);
-        let mut start = start
-            .stderr(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(8 + 2 * after)); // the moment is what is tried
+        start.stderr(Stdio::null()).stdout(Stdio::null());
+        start.spawn().unwrap()
+    };
+    let begun = Instant::now();
+    assert!(start().wait().unwrap().success());
+    let whole = begun.elapsed();
+    for moment in 10..110 {
+        let mut start = start();
+        std::thread::sleep(whole * moment / 110); // the moment is what is tried
         start.kill().unwrap();
         start.wait().unwrap();
     }
