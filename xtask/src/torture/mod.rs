@@ -2,6 +2,9 @@
 //!
 //! ```text
 //! plan ─► actions, traffic ─► SIGKILL ─► up again (killed again, maybe) ─► check ─► next round
+//!              │                 ▲
+//!              │                 ├─ in the middle of `up --replace`: the old one, the new one, both
+//!              │                 └─ some time after another one has taken over
 //!              └── acknowledgements ─► ledger ────────────────────────────────┘
 //! ```
 

@@ -74,12 +74,22 @@ impl Place {
 
     /// Starts `gitpod up`, which is not ready yet.
     pub(super) fn start(&self) -> anyhow::Result<Up> {
+        self.start_with(&[])
+    }
+
+    /// Starts one that takes over from the one that runs, if there is one.
+    pub(super) fn replace(&self) -> anyhow::Result<Up> {
+        self.start_with(&["--replace"])
+    }
+
+    fn start_with(&self, more: &[&str]) -> anyhow::Result<Up> {
         let open = |name: PathBuf| OpenOptions::new().create(true).append(true).open(name);
         let child = self
             .gitpod()
             .args(["up", "--listen", "127.0.0.1:0"])
             .args(["--ssh-listen", "127.0.0.1:0"])
-            .args(["--ide", "none", "-o", "json"])
+            .args(["--ide", "none", "-o", "json", "--drain", "3s"])
+            .args(more)
             .env("GITPOD_LOG", "debug")
             .stdout(Stdio::piped())
             .stderr(open(self.log())?)
@@ -152,6 +162,22 @@ impl Up {
         let address = ready.get("http").and_then(Value::as_str);
         let address = address.with_context(|| format!("not a ready event: {first}"))?;
         Ok(address.parse()?)
+    }
+
+    /// Waits until it has ended by itself, which it must do well.
+    pub(super) async fn finished(mut self) -> anyhow::Result<()> {
+        let status = timeout(PATIENCE, self.child.wait()).await;
+        let status = status.context("a replaced `gitpod up` does not end")??;
+        ensure!(
+            status.success(),
+            "a replaced `gitpod up` ends with {status}"
+        );
+        Ok(())
+    }
+
+    /// Whether it has ended.
+    pub(super) fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
     }
 
     pub(super) fn pid(&self) -> Option<u32> {

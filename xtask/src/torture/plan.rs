@@ -42,6 +42,8 @@ pub(super) struct Round {
     pub(super) clients: u64,
     pub(super) trigger: Trigger,
     pub(super) delay: Duration,
+    /// Whether another one takes over at that moment, and how far it comes.
+    pub(super) replacement: Option<Replacement>,
     /// The next ones are killed so long after they were started.
     pub(super) also_killed: Vec<Duration>,
 }
@@ -53,6 +55,7 @@ impl Round {
         let (trigger, longest_delay) = trigger(&mut random);
         let delay =
             Duration::from_micros(random.random_range(0..=longest_delay.as_micros() as u64));
+        let replacement = Replacement::draw(&mut random);
         let more = match random.random_range(0..10) {
             0..7 => 0,
             7..9 => 1,
@@ -65,6 +68,7 @@ impl Round {
             clients: random.random(),
             trigger,
             delay,
+            replacement,
             also_killed,
         }
     }
@@ -80,6 +84,55 @@ impl Round {
         };
         *seen += u32::from(counts);
         counts && *seen >= enough
+    }
+}
+
+/// `up --replace`, at the moment at which a round would kill.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Replacement {
+    /// It takes over; so long after that, the kill comes.
+    Whole(Duration),
+    /// So long after it was started, somebody is killed.
+    Cut(Side, Duration),
+}
+
+/// Who is killed in the middle of a replacement.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Side {
+    Old,
+    New,
+    Both,
+}
+
+impl Replacement {
+    fn draw(random: &mut StdRng) -> Option<Self> {
+        let within =
+            |random: &mut StdRng, most| Duration::from_millis(random.random_range(0..most));
+        let side = match random.random_range(0..10) {
+            0..4 => return None,
+            4..7 => return Some(Self::Whole(within(random, 800))),
+            7 => Side::Old,
+            8 => Side::New,
+            _ => Side::Both,
+        };
+        // The first half of it is begun in some milliseconds, the rest takes seconds at most.
+        let most = if random.random() { 300 } else { 2000 };
+        Some(Self::Cut(side, within(random, most)))
+    }
+}
+
+impl fmt::Display for Replacement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(after) => write!(f, "replaced, killed {after:.0?} later"),
+            Self::Cut(Side::Old, after) => {
+                write!(f, "replaced, the old one killed {after:.0?} into it")
+            }
+            Self::Cut(Side::New, after) => {
+                write!(f, "replaced, the new one killed {after:.0?} into it")
+            }
+            Self::Cut(Side::Both, after) => write!(f, "replaced, both killed {after:.0?} into it"),
+        }
     }
 }
 
@@ -112,7 +165,10 @@ fn trigger(random: &mut StdRng) -> (Trigger, Duration) {
 
 impl fmt::Display for Round {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "killed {:.1?} ", self.delay)?;
+        match &self.replacement {
+            Some(replacement) => write!(f, "{replacement}; begun {:.1?} ", self.delay)?,
+            None => write!(f, "killed {:.1?} ", self.delay)?,
+        }
         match self.trigger {
             Trigger::Anytime => f.write_str("after its start")?,
             Trigger::After(Happening::Sent(deed), n) => write!(f, "after {deed} {n} was sent")?,
@@ -161,6 +217,12 @@ mod tests {
         }
         assert!(drawn.iter().any(|it| it.trigger == Trigger::Anytime));
         assert!(drawn.iter().any(|it| !it.also_killed.is_empty()));
+        let is_whole = |it: &Round| matches!(it.replacement, Some(Replacement::Whole(_)));
+        assert!(drawn.iter().any(is_whole));
+        for side in [Side::Old, Side::New, Side::Both] {
+            let is = |it: &Round| matches!(it.replacement, Some(Replacement::Cut(cut, _)) if cut == side);
+            assert!(drawn.iter().any(is), "{side:?}");
+        }
     }
 
     #[test]

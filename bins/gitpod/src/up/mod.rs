@@ -51,7 +51,10 @@ pub(crate) async fn up(mut config: Config) -> Result<(), Failure> {
     let secret = Secret::random()?;
     let (doors, before) = Doors::open(&config, &secret).await?;
     let opened = async {
-        let held = HeldStateDir::hold(config.state_dir.clone())?;
+        let held = match config.replace {
+            true => hold_again(&config).await?, // whoever was killed may still be ending
+            false => HeldStateDir::hold(config.state_dir.clone())?,
+        };
         open(&config, &metrics, doors, held, secret).await
     };
     let (mut system, mut entrance) = take_over(before.as_ref(), opened).await?;

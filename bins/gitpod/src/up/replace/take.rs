@@ -86,13 +86,16 @@ pub(in crate::up) async fn take(
         within: u64::try_from(config.replace_within.as_millis()).unwrap_or(u64::MAX),
     };
     let hello = serde_json::to_vec(&hello).map_err(|why| cannot(why.into()))?;
-    fds::send(&stream, &hello, &[]).await.map_err(cannot)?;
+    if fds::send(&stream, &hello, &[]).await.is_err() {
+        return Ok(None); // it ended in this moment
+    }
     let within = config.replace_within;
     // It finishes what it writes before it lets go.
     let answer = timeout(within, fds::receive(&stream)).await;
-    let (message, given) = answer.map_err(|_| hangs(within))?.map_err(cannot)?;
+    let answer = answer.map_err(|_| hangs(within))?;
+    let (message, given) = answer.unwrap_or_default(); // an error if it was killed with the hello unread
     if message.is_empty() {
-        return Ok(None); // it ended in this moment
+        return Ok(None);
     }
     match serde_json::from_slice(&message).map_err(|why| cannot(why.into()))? {
         Reply::Refused(why) => Err(Failure::failed("the `gitpod up` that runs does not let go")
