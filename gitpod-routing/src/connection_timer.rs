@@ -117,7 +117,7 @@ mod tests {
     async fn wait_that_is_given_up_does_not_end_the_next_one_early() {
         let timer = ConnectionTimer::new();
         let mut given_up = timer.sleep(Duration::from_secs(2));
-        let short = tokio::time::timeout(Duration::from_millis(1), &mut given_up);
+        let short = time::timeout(Duration::from_millis(1), &mut given_up);
         assert!(short.await.is_err());
         drop(given_up);
         let before = Instant::now();

@@ -32,16 +32,21 @@ use crate::share::ShareId;
 #[derive(Debug)]
 pub struct Routed<S, B> {
     stage: S,
-    request: Request<B>,
+    /// Handed from stage to stage, which is dear for what is as large as a head.
+    request: Box<Request<B>>,
 }
 
 impl<S, B> Routed<S, B> {
-    pub(crate) fn new(stage: S, request: Request<B>) -> Self {
+    pub(crate) fn new(stage: S, request: Box<Request<B>>) -> Self {
         Self { stage, request }
     }
 
     /// Gives both parts up.
     pub fn into_parts(self) -> (S, Request<B>) {
+        (self.stage, *self.request)
+    }
+
+    pub(crate) fn split(self) -> (S, Box<Request<B>>) {
         (self.stage, self.request)
     }
 

@@ -177,7 +177,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match request.extensions_mut().remove::<Carried<S>>() {
             Some(Carried(stage)) => {
-                StageFuture::inner(self.inner.call(Routed::new(stage, request)))
+                StageFuture::inner(self.inner.call(Routed::new(stage, Box::new(request))))
             }
             None => StageFuture::refused(Refusal::StageLost),
         }

@@ -66,7 +66,7 @@ where
     }
 
     fn call(&mut self, routed: Routed<Located, B>) -> Self::Future {
-        let (located, request) = routed.into_parts();
+        let (located, request) = routed.split();
         let service = WorkspaceService::of(&located.target, request.uri().path());
         match self.policy.check(&located, service, &request) {
             Ok(access) => {

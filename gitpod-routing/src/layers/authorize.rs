@@ -87,7 +87,7 @@ where
     }
 
     fn call(&mut self, routed: Routed<Located, B>) -> Self::Future {
-        let (located, request) = routed.into_parts();
+        let (located, request) = routed.split();
         match self.permit(located, &request) {
             Ok(permit) => StageFuture::inner(self.inner.call(Routed::new(permit, request))),
             Err((why, to)) => StageFuture::refused_to(why, to),

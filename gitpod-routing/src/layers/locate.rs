@@ -109,7 +109,7 @@ where
     }
 
     fn call(&mut self, routed: Routed<HostTarget, B>) -> Self::Future {
-        let (target, request) = routed.into_parts();
+        let (target, request) = routed.split();
         let start_page = self.start_page_for(&target, &request);
         if let Some(known) = self.provider.cached(&target.workspace) {
             return WaitingFuture::known(match located(target, known) {
@@ -155,7 +155,7 @@ async fn ask<S, B, R>(
     provider: Arc<dyn WorkspaceInfoProvider>,
     mut inner: S,
     target: HostTarget,
-    request: Request<B>,
+    request: Box<Request<B>>,
     start_page: Option<HeaderValue>,
 ) -> Result<Response<R>, S::Error>
 where

@@ -133,7 +133,7 @@ where
         let (mut parts, body) = request.into_parts();
         match self.read(&mut parts) {
             Ok(target) => {
-                let request = Request::from_parts(parts, body);
+                let request = Box::new(Request::from_parts(parts, body));
                 StageFuture::inner(self.inner.call(Routed::new(target, request)))
             }
             Err(why) => StageFuture::refused(why),

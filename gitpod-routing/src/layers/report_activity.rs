@@ -55,7 +55,7 @@ impl<S> ReportActivity<S> {
     /// What goes on after the request has begun is reported where it goes on.
     #[cfg(feature = "proxy")]
     fn with_sink<B>(&self, routed: Routed<Permit, B>) -> Routed<Permit, B> {
-        let (permit, request) = routed.into_parts();
+        let (permit, request) = routed.split();
         Routed::new(permit.reported_to(&self.sink), request)
     }
 

@@ -126,8 +126,8 @@ where
         let ready = mem::replace(&mut self.inner, unready);
         match link {
             Some(link) => {
-                let (located, request) = routed.into_parts();
-                let routed = Routed::new(located, request.map(drop));
+                let (located, request) = routed.split();
+                let routed = Routed::new(located, Box::new(request.map(drop)));
                 WaitingFuture::waiting(async move {
                     let answer = way.answer(link, &routed).await;
                     let to = RefusedTo::nobody(&routed.stage().target);
@@ -233,7 +233,7 @@ impl Way {
         S: Service<Routed<Located, B>, Response = Response<R>>,
         R: Default,
     {
-        let (mut located, request) = routed.into_parts();
+        let (mut located, request) = routed.split();
         let headers = request.headers();
         if let Some(source) = self.returning_owner(&located, headers) {
             located.is_returning_owner = true;

@@ -80,7 +80,7 @@ where
     }
 
     fn call(&mut self, routed: Routed<Admitted, B>) -> Self::Future {
-        let (admitted, request) = routed.into_parts();
+        let (admitted, request) = routed.split();
         if admitted.info().state == RunState::Running {
             return self.pass(admitted, request);
         }
@@ -101,7 +101,7 @@ impl<S> Wake<S> {
     fn pass<B, R>(
         &mut self,
         admitted: Admitted,
-        request: Request<B>,
+        request: Box<Request<B>>,
     ) -> WaitingFuture<S::Future, R, S::Error>
     where
         S: Service<Routed<Permit, B>, Response = Response<R>>,
@@ -143,7 +143,7 @@ async fn hold<S, B, R>(
     wakes: Wakes,
     mut inner: S,
     admitted: Admitted,
-    request: Request<B>,
+    request: Box<Request<B>>,
 ) -> Result<Response<R>, S::Error>
 where
     S: Service<Routed<Permit, B>, Response = Response<R>>,
