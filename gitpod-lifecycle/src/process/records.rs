@@ -197,14 +197,21 @@ impl Records for FileRecords {
     }
 }
 
-/// Whether it makes room when this is kept.
+/// Whether it makes room when this is kept: the run is on its way to its end.
 fn is_to_stop(record: &Record) -> bool {
-    let asked = [ConditionType::StoppedByRequest, ConditionType::Aborted];
     let conditions = &record.status.conditions;
     record.spec.deletion_requested_at.is_some()
         || matches!(record.status.phase, Phase::Stopping | Phase::Stopped)
-        || asked.iter().any(|kind| conditions.is_true(kind))
+        || ENDS.iter().any(|kind| conditions.is_true(kind))
 }
+
+/// What a run is ended for.
+const ENDS: [ConditionType; 4] = [
+    ConditionType::StoppedByRequest,
+    ConditionType::Aborted,
+    ConditionType::Timeout,
+    ConditionType::Failed,
+];
 
 /// Goes on although whoever asked may lose interest: file and memory must agree.
 async fn finish<T: Send + 'static>(

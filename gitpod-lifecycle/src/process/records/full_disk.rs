@@ -72,19 +72,24 @@ fn record_of(name: &str) -> (Spec, Status) {
     (spec, Status::new())
 }
 
-#[tokio::test]
-async fn on_a_full_disk_a_stop_is_kept_and_nothing_else() {
-    let dir = tempfile::tempdir().unwrap();
-    let reserve = Reserve::new(dir.path().join("reserve"));
+/// Records below `dir` on a disk that is not full yet.
+async fn with_reserve(dir: &Path) -> (FileRecords, Arc<FullDisk>) {
+    let reserve = Reserve::new(dir.join("reserve"));
     reserve.fill();
     let disk = Arc::new(FullDisk {
         is_full: AtomicBool::new(false),
         left: AtomicUsize::new(reserve.left()),
         reserve: reserve.clone(),
     });
-    let instances = dir.path().join("instances");
-    let records = FileRecords::open_on(Arc::clone(&disk) as _, instances.clone()).await;
-    let records = records.unwrap().with_reserve(reserve.clone());
+    let records = FileRecords::open_on(Arc::clone(&disk) as _, dir.join("instances")).await;
+    (records.unwrap().with_reserve(reserve), disk)
+}
+
+#[tokio::test]
+async fn on_a_full_disk_a_stop_is_kept_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, disk) = with_reserve(dir.path()).await;
+    let (reserve, instances) = (disk.reserve.clone(), dir.path().join("instances"));
     let (spec, status) = record_of("a");
     let mut record = records.create(spec, status).await.unwrap();
 
@@ -106,4 +111,22 @@ async fn on_a_full_disk_a_stop_is_kept_and_nothing_else() {
     let again = FileRecords::open(instances).await.unwrap();
     let found = again.get(&kept.spec.instance).await.unwrap();
     assert_eq!(found, Some(kept));
+}
+
+#[tokio::test]
+async fn on_a_full_disk_whatever_ends_a_run_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, disk) = with_reserve(dir.path()).await;
+    let ends = [ConditionType::Timeout, ConditionType::Failed];
+    let mut runs = Vec::new();
+    for (name, end) in ["a", "b"].into_iter().zip(ends) {
+        let (spec, status) = record_of(name);
+        runs.push((records.create(spec, status).await.unwrap(), end));
+    }
+    disk.is_full.store(true, Ordering::SeqCst);
+    for (mut record, end) in runs {
+        let condition = Condition::holds(end.clone(), Timestamp::UNIX_EPOCH);
+        record.status.conditions.set(condition);
+        assert!(records.replace(record).await.is_ok(), "{end:?}");
+    }
 }
