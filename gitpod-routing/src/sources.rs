@@ -104,6 +104,15 @@ impl fmt::Debug for Sources {
 /// Of one connection. See [`Sources::admit`].
 pub struct Seat(Option<(Arc<Shared>, IpAddr)>);
 
+impl Seat {
+    /// The source that it counts for: its address, or the first of its network. `None` if it is
+    /// not counted.
+    #[must_use]
+    pub fn source(&self) -> Option<IpAddr> {
+        self.0.as_ref().map(|(_shared, source)| *source)
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let Some((shared, source)) = &self.0 else {
@@ -144,8 +153,10 @@ mod tests {
     fn a_source_is_an_address_or_a_customer_of_ipv6_and_never_this_host() {
         let sources = Sources::new(1);
         let _four = sources.admit(ip("192.0.2.1")).unwrap();
-        let _six = sources.admit(ip("2001:db8::1")).unwrap();
-        let _loopback = sources.admit(ip("127.0.0.1")).unwrap();
+        let six = sources.admit(ip("2001:db8::1")).unwrap();
+        assert_eq!(six.source(), Some(ip("2001:db8::")));
+        let loopback = sources.admit(ip("127.0.0.1")).unwrap();
+        assert_eq!(loopback.source(), None);
         let cases = [
             ("192.0.2.1", false),
             ("::ffff:192.0.2.1", false),

@@ -22,10 +22,18 @@ pub enum Limit {
     ConnectionsPerLocalSource,
     /// Requests at a time.
     Requests,
+    /// The same of one source.
+    RequestsPerSource,
     /// Until the head of a request is there, and until the next one is begun.
     HeadTime,
     /// Bytes of the head of a request.
     HeadBytes,
+    /// Bytes of the heads of all requests at a time.
+    HeadBytesInAll,
+    /// The same of one source.
+    HeadBytesPerSource,
+    /// The same on one connection.
+    HeadBytesPerConnection,
     /// Fields of the head of a request.
     HeadFields,
     /// Requests at a time on one connection of HTTP/2.
@@ -62,13 +70,17 @@ pub enum Unit {
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::Connections,
         Self::ConnectionsPerSource,
         Self::ConnectionsPerLocalSource,
         Self::Requests,
+        Self::RequestsPerSource,
         Self::HeadTime,
         Self::HeadBytes,
+        Self::HeadBytesInAll,
+        Self::HeadBytesPerSource,
+        Self::HeadBytesPerConnection,
         Self::HeadFields,
         Self::Streams,
         Self::StreamResets,
@@ -97,8 +109,12 @@ impl Limit {
             Self::ConnectionsPerSource => "connections-per-source",
             Self::ConnectionsPerLocalSource => "connections-per-local-source",
             Self::Requests => "requests",
+            Self::RequestsPerSource => "requests-per-source",
             Self::HeadTime => "head-time",
             Self::HeadBytes => "head-bytes",
+            Self::HeadBytesInAll => "head-bytes-in-all",
+            Self::HeadBytesPerSource => "head-bytes-per-source",
+            Self::HeadBytesPerConnection => "head-bytes-per-connection",
             Self::HeadFields => "head-fields",
             Self::Streams => "streams",
             Self::StreamResets => "stream-resets",
@@ -126,10 +142,14 @@ impl Limit {
                 "the same of one address of this machine; 0 does not count them"
             }
             Self::Requests => "requests at a time, on all connections together",
+            Self::RequestsPerSource => "the same of one source, whose connections are counted",
             Self::HeadTime => {
                 "until the head of a request is there, and the longest silence between two"
             }
             Self::HeadBytes => "of the head of a request",
+            Self::HeadBytesInAll => "of the heads of all requests at a time",
+            Self::HeadBytesPerSource => "the same of one source, whose connections are counted",
+            Self::HeadBytesPerConnection => "the same on one connection of HTTP/2",
             Self::HeadFields => "of the head of a request",
             Self::Streams => "requests at a time on one connection of HTTP/2",
             Self::StreamResets => {
@@ -174,8 +194,12 @@ impl Limit {
             Self::ConnectionsPerSource => Row::new(Count, 256, 1),
             Self::ConnectionsPerLocalSource => Row::new(Count, 0, 0),
             Self::Requests => Row::new(Count, 8192, 1),
+            Self::RequestsPerSource => Row::new(Count, 1024, 1),
             Self::HeadTime => Row::new(Time, 30 * SECOND, 1),
             Self::HeadBytes => Row::new(Bytes, 64 * KIB, 8 * KIB),
+            Self::HeadBytesInAll => Row::new(Bytes, 32 * MIB, 64 * KIB),
+            Self::HeadBytesPerSource => Row::new(Bytes, 4 * MIB, 64 * KIB),
+            Self::HeadBytesPerConnection => Row::new(Bytes, MIB, 64 * KIB),
             Self::HeadFields => Row::new(Count, 100, 1),
             Self::Streams => Row::new(Count, 100, 1),
             Self::StreamResets => Row::new(Count, 20, 1),

@@ -442,6 +442,7 @@ fn every_limit_is_in_the_table_of_the_documentation_with_a_test_that_exists() {
     let tests = [
         "bins/support/tests/limits.rs",
         "bins/support/tests/serve.rs",
+        "bins/support/tests/shares.rs",
         "bins/gitpod/tests/it/limits.rs",
         "bins/gitpod/tests/it/attacks.rs",
     ];

@@ -4,12 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use gitpod_routing::Seat;
 use rustix::net::sockopt;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::connection::serve_one;
 use super::drain::{Ending, Visitors};
+use super::load::Share;
 use super::places::Place;
 use super::{Respond, Server};
 use crate::limits::{Limit, refused};
@@ -98,7 +98,7 @@ fn notice_silence(stream: &TcpStream) -> rustix::io::Result<()> {
 
 impl Server {
     /// Its seat among those of its source, if that has one more. Who comes by a unix socket needs none.
-    fn admit(&self, stream: &Stream) -> Result<Option<Seat>, TooMany> {
+    fn admit(&self, stream: &Stream) -> Result<Option<Share>, TooMany> {
         let Stream::Tcp(_, peer) = stream else {
             return Ok(None);
         };
@@ -109,6 +109,7 @@ impl Server {
                 false => Limit::ConnectionsPerSource,
             });
         }
-        seat.map(Some).ok_or(TooMany)
+        let share = seat.map(|seat| self.guard.loads.share(seat));
+        share.map(Some).ok_or(TooMany)
     }
 }

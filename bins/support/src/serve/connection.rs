@@ -9,7 +9,7 @@ use gitpod_routing::{CheckedStream, Peer};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::accept::{Stream, Visitor};
 use super::drain::{Phase, Visitors};
+use super::handed::Streams;
 use super::places::Place;
 use super::request::Visit;
 use super::{Failure, Respond, Server};
@@ -143,7 +144,9 @@ async fn serve_http(
             until_over(connection, place, phase).await
         }
         Http::Two => {
-            let connection = two(limits).serve_connection(stream, visit.over(Http::Two));
+            let streams = Streams::new(limits.time(Limit::SendIdle));
+            let visit = visit.over_two(&streams);
+            let connection = two(limits, streams).serve_connection(stream, visit);
             until_over(connection, place, phase).await
         }
     }
@@ -166,9 +169,9 @@ fn one(limits: &Limits) -> http1::Builder {
 
 const HYPERS_FIELDS: usize = 100;
 
-fn two(limits: &Limits) -> http2::Builder<TokioExecutor> {
+fn two(limits: &Limits, streams: Streams) -> http2::Builder<Streams> {
     let count = |limit| u32::try_from(limits.count(limit)).unwrap_or(u32::MAX);
-    let mut server = http2::Builder::new(TokioExecutor::new());
+    let mut server = http2::Builder::new(streams);
     server
         .timer(TokioTimer::new())
         .max_header_list_size(count(Limit::HeadBytes))
@@ -204,7 +207,7 @@ where
     fn part(self: Pin<&mut Self>) {}
 }
 
-impl<I, S, B> Finish for http2::Connection<I, S, TokioExecutor>
+impl<I, S, B> Finish for http2::Connection<I, S, Streams>
 where
     S: hyper::service::HttpService<Incoming, ResBody = B>,
     S::Error: Into<Failure>,
@@ -213,7 +216,7 @@ where
     B: Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<Failure>,
-    TokioExecutor: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
+    Streams: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
 {
     fn finish(self: Pin<&mut Self>) {
         self.graceful_shutdown();

@@ -10,6 +10,8 @@ mod accept;
 mod connection;
 mod descriptors;
 mod drain;
+mod handed;
+mod load;
 mod places;
 mod request;
 
@@ -27,6 +29,7 @@ use tower::Service;
 pub use self::descriptors::raise_descriptor_limit;
 pub use self::drain::Ending;
 use self::drain::Visitors;
+use self::load::Loads;
 use self::places::Places;
 use crate::limits::{Limit, Limits};
 use crate::listen::Listener;
@@ -49,7 +52,7 @@ struct Guard {
     limits: Limits,
     places: Places,
     sources: Sources,
-    requests: Arc<tokio::sync::Semaphore>,
+    loads: Loads,
 }
 
 impl Default for Server {
@@ -74,9 +77,6 @@ impl Server {
             most => sources.with_loopback(most),
         };
         let connections = descriptors::at_most(limits.count(Limit::Connections));
-        let requests = limits
-            .count(Limit::Requests)
-            .min(tokio::sync::Semaphore::MAX_PERMITS);
         Self {
             tls: None,
             drain: Duration::from_secs(2),
@@ -84,7 +84,7 @@ impl Server {
                 limits: limits.clone(),
                 places: Places::new(connections),
                 sources,
-                requests: Arc::new(tokio::sync::Semaphore::new(requests)),
+                loads: Loads::new(limits),
             }),
         }
     }

@@ -5,10 +5,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gitpod_routing::Seat;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::load::{Load, Share};
 use crate::limits::{Limit, refused};
 
 /// Places for connections. When all are taken, who has been silent for longest loses its own: so
@@ -52,7 +52,7 @@ impl Places {
 
     /// A place, for which somebody silent may have to go. Waits while everybody is busy. `of_source` is
     /// dropped with it.
-    pub(super) async fn take(&self, mut of_source: Option<Seat>) -> Place {
+    pub(super) async fn take(&self, mut of_source: Option<Share>) -> Place {
         loop {
             let freed = self.0.freed.notified();
             if let Some(place) = self.try_take(&mut of_source) {
@@ -62,7 +62,7 @@ impl Places {
         }
     }
 
-    fn try_take(&self, of_source: &mut Option<Seat>) -> Option<Place> {
+    fn try_take(&self, of_source: &mut Option<Share>) -> Option<Place> {
         let mut taken = self.0.lock();
         if taken.seats.len() >= self.0.most {
             taken.send_one_away();
@@ -84,7 +84,8 @@ impl Places {
             shared: Arc::clone(&self.0),
             number,
             connection,
-            _of_source: of_source.take(),
+            load: Load::default(),
+            share: of_source.take(),
         })))
     }
 }
@@ -139,13 +140,24 @@ struct Held {
     shared: Arc<Shared>,
     number: u64,
     connection: Arc<Connection>,
-    _of_source: Option<Seat>,
+    load: Load,
+    share: Option<Share>,
 }
 
 impl Place {
     /// Waits until somebody else gets it.
     pub(super) async fn lost(&self) {
         self.0.connection.lost.notified().await;
+    }
+
+    /// What requests on the connection take up.
+    pub(super) fn load(&self) -> &Load {
+        &self.0.load
+    }
+
+    /// Of the source of the connection.
+    pub(super) fn share(&self) -> Option<&Share> {
+        self.0.share.as_ref()
     }
 
     /// Something is asked on the connection. Tells how much is at the moment.
@@ -164,6 +176,12 @@ impl Place {
 
 /// One request on a connection, or what it has become.
 pub(super) struct Busy(Place);
+
+impl Busy {
+    pub(super) fn place(&self) -> &Place {
+        &self.0
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {

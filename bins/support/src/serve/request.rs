@@ -11,13 +11,15 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project::pin_project;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::util::Oneshot;
 use tower::{Service, ServiceExt};
 
 use super::connection::Http;
 use super::drain::{Phase, Visitors};
+use super::handed::{Handed, Streams};
+use super::load::head_of;
 use super::places::{Busy, Place};
 use super::{Guard, Server};
 use crate::limits::{Limit, refused};
@@ -33,6 +35,8 @@ pub(super) struct Visit<S> {
     /// Shared by all requests of the connection.
     name: Option<TlsServerName>,
     http: Http,
+    /// Of a connection of HTTP/2.
+    streams: Option<Streams>,
 }
 
 impl<S> Visit<S> {
@@ -52,12 +56,14 @@ impl<S> Visit<S> {
             peer,
             name: None,
             http: Http::One,
+            streams: None,
         }
     }
 
-    /// Over a connection of `http`.
-    pub(super) fn over(mut self, http: Http) -> Self {
-        self.http = http;
+    /// Over a connection of HTTP/2, of `streams`.
+    pub(super) fn over_two(mut self, streams: &Streams) -> Self {
+        self.http = Http::Two;
+        self.streams = Some(streams.clone());
         self
     }
 
@@ -78,18 +84,21 @@ impl<S> Visit<S> {
             refused(Limit::HeadFields);
             return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         }
-        let Ok(turn) = Arc::clone(&self.guard.requests).try_acquire_owned() else {
-            refused(Limit::Requests);
-            return Err(StatusCode::SERVICE_UNAVAILABLE);
-        };
+        let (place, head) = (&self.place, head_of(request));
+        let begun = self.guard.loads.begin(place.load(), place.share(), head);
+        begun.map_err(|limit| {
+            refused(limit);
+            StatusCode::SERVICE_UNAVAILABLE
+        })?;
         let (busy, streams) = self.place.begin();
         // What goes beyond is refused by HTTP/2 itself, which tells nobody.
         if self.http == Http::Two && streams == limits.count(Limit::Streams) {
             refused(Limit::Streams);
         }
         Ok(Asked {
-            _busy: busy,
-            _turn: turn,
+            busy,
+            guard: Arc::clone(&self.guard),
+            head,
         })
     }
 
@@ -114,8 +123,18 @@ impl<S> Visit<S> {
 
 /// A request that is served.
 pub(super) struct Asked {
-    _busy: Busy,
-    _turn: OwnedSemaphorePermit,
+    busy: Busy,
+    guard: Arc<Guard>,
+    /// What its head takes up.
+    head: usize,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let place = self.busy.place();
+        let loads = &self.guard.loads;
+        loads.end(place.load(), place.share(), self.head);
+    }
 }
 
 /// A connection that a request may turn into a tunnel.
@@ -141,6 +160,7 @@ where
         Answer::Served {
             inner: self.service.clone().oneshot(request),
             asked: Some(asked),
+            handed: self.streams.as_ref().map(Streams::begin),
             // The client of a connection that ends with the answer is told so; over HTTP/2 it is told otherwise.
             phase: (self.http == Http::One).then(|| self.phase.clone()),
         }
@@ -154,6 +174,7 @@ pub(super) enum Answer<F> {
         #[pin]
         inner: F,
         asked: Option<Asked>,
+        handed: Option<Arc<Handed>>,
         phase: Option<watch::Receiver<Phase>>,
     },
     Refused(StatusCode),
@@ -171,6 +192,7 @@ where
             AnswerState::Served {
                 inner,
                 asked,
+                handed,
                 phase,
             } => {
                 let mut response = ready!(inner.poll(cx))?;
@@ -181,8 +203,12 @@ where
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(CONNECTION, close);
                 }
+                if let Some(handed) = handed {
+                    handed.over();
+                }
                 Poll::Ready(Ok(response.map(|inner| AnswerBody {
                     inner: Some(inner),
+                    handed: handed.take(),
                     _asked: asked.take(),
                 })))
             }
@@ -193,6 +219,7 @@ where
 fn refusal<B>(status: StatusCode) -> Response<AnswerBody<B>> {
     let mut response = Response::new(AnswerBody {
         inner: None,
+        handed: None,
         _asked: None,
     });
     *response.status_mut() = status;
@@ -208,6 +235,7 @@ fn refusal<B>(status: StatusCode) -> Response<AnswerBody<B>> {
 pub(super) struct AnswerBody<B> {
     #[pin]
     inner: Option<B>,
+    handed: Option<Arc<Handed>>,
     _asked: Option<Asked>,
 }
 
@@ -219,10 +247,18 @@ impl<B: Body> Body for AnswerBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        match self.project().inner.as_pin_mut() {
-            Some(inner) => inner.poll_frame(cx),
-            None => Poll::Ready(None),
+        let this = self.project();
+        let Some(inner) = this.inner.as_pin_mut() else {
+            return Poll::Ready(None);
+        };
+        let frame = inner.poll_frame(cx);
+        if let Some(handed) = this.handed {
+            match frame {
+                Poll::Ready(_) => handed.over(),
+                Poll::Pending => handed.nothing(),
+            }
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
