@@ -24,6 +24,10 @@ use self::cli::Command;
 use self::exit::{Failure, Kind};
 use self::usage::Answer;
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let typed: Vec<_> = std::env::args_os().collect();
     let command = match usage::read(&typed).map(|cli| cli.command) {

@@ -27,6 +27,10 @@ enum Command {
     Check(RunArgs),
 }
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => support::cli::run(&args.logs, async |stop| {

@@ -18,7 +18,6 @@
 mod flags;
 mod routes;
 mod serve;
-mod token;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -31,6 +30,10 @@ use gitpod_routing::{
 
 use self::flags::Flags;
 use self::routes::Routes;
+
+/// What the shipped programs allocate with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // One core is what a peer has, so there is one thread.
@@ -75,7 +78,7 @@ fn proxy(
     address: SocketAddr,
 ) -> Result<WorkspaceProxy, Error> {
     let pattern = HostPattern::new(&flags.domain)?;
-    let cookies = CookieNames::new(&flags.domain).with_prefix(token::NAME);
+    let cookies = CookieNames::new(&flags.domain).with_owner_cookie(COOKIE);
     let policy = AccessPolicy::new(pattern.clone(), &flags.domain).with_cookies(cookies);
     let mut ports = PodPorts::new();
     ports.ide = EDITOR;
@@ -88,6 +91,9 @@ fn proxy(
         .with_connector(Arc::new(connector))
         .with_forward(|options| options.with_public_address(scheme, address.port())))
 }
+
+/// What the harness calls the cookie with the token.
+const COOKIE: &str = "owner";
 
 /// Where the harness has what `<id>.DOMAIN` leads to.
 const EDITOR: u16 = 9000;
