@@ -39,11 +39,9 @@ impl Keys {
         }
         let user_ca = UserCa::new(read_or_make(&dir.user_ca())?);
         let own = read_or_make(&dir.own_key())?;
-        write(
-            &dir.own_public_key(),
-            &format!("{} gitpod ssh\n", own.public_key()),
-        )?;
-        write(&dir.known_hosts(), &known_hosts(&host))?;
+        let own_public = format!("{} gitpod ssh\n", own.public_key());
+        keep_copy(&dir.own_public_key(), &own_public);
+        keep_copy(&dir.known_hosts(), &known_hosts(&host));
         let authorized = AuthorizedKeys::open(dir.authorized_keys(), own.public_key())?;
         Ok(Self {
             host,
@@ -91,8 +89,16 @@ fn make(path: &Path) -> Result<PrivateKey, Failure> {
     Ok(key)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    private_file::replace(path, text).map_err(|why| cannot_write(path, &why))
+/// Writes `text`, which can be had from the keys at any time, where clients look for it, unless
+/// it is there. On a full disk the gateway goes on without.
+fn keep_copy(path: &Path, text: &str) {
+    if matches!(private_file::read(path), Ok(Some(known)) if known == text) {
+        return;
+    }
+    if let Err(why) = private_file::replace(path, text) {
+        let (path, why): (_, &dyn std::error::Error) = (path.display(), &why);
+        tracing::warn!(%path, why, "cannot write a copy of public keys, `gitpod ssh` may lack it");
+    }
 }
 
 fn cannot_write(path: &Path, why: &io::Error) -> Failure {
@@ -127,6 +133,31 @@ mod tests {
         }
         let known = std::fs::read_to_string(dir.known_hosts()).unwrap();
         assert_eq!(known, format!("gitpod {}\n", first.host[0].public_key()));
+    }
+
+    #[test]
+    fn keys_that_are_there_are_used_where_nothing_can_be_written() {
+        let state = tempfile::tempdir().unwrap();
+        let dir = SshDir::of(state.path());
+        let first = Keys::open(&dir).unwrap();
+        let written = |path: &Path| std::fs::metadata(path).unwrap().modified().unwrap();
+        let copies = [dir.own_public_key(), dir.known_hosts()];
+        let before = copies.each_ref().map(|path| written(path));
+
+        // In the way of every file that is written anew.
+        for path in &copies {
+            std::fs::create_dir(path.with_extension("new")).unwrap();
+        }
+        let again = Keys::open(&dir).unwrap();
+        assert_eq!(first.host[0].public_key(), again.host[0].public_key());
+        assert_eq!(copies.each_ref().map(|path| written(path)), before);
+
+        std::fs::remove_file(dir.known_hosts()).unwrap();
+        Keys::open(&dir).unwrap();
+        assert!(!dir.known_hosts().exists());
+        std::fs::remove_dir(dir.known_hosts().with_extension("new")).unwrap();
+        Keys::open(&dir).unwrap();
+        assert!(dir.known_hosts().exists(), "is made up for");
     }
 
     #[test]
