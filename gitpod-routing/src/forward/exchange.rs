@@ -21,6 +21,7 @@ use crate::forward::connect::{ConnectError, Connection, DialTarget};
 use crate::forward::continuing::Gate;
 use crate::forward::frames::Frames;
 use crate::forward::headers::OwnHost;
+use crate::forward::heard::Heard;
 use crate::forward::pool::{Checkin, Upstream};
 use crate::forward::spelling::Spelled;
 use crate::forward::upgrade::Meter;
@@ -345,7 +346,7 @@ async fn reach(flight: &InFlight) -> Result<Connection, ConnectError> {
 }
 
 async fn handshake(flight: &InFlight, connection: Connection) -> Result<Upstream, Refusal> {
-    let (sender, driver) = http1::handshake(TokioIo::new(connection))
+    let (sender, driver) = http1::handshake(TokioIo::new(Heard::new(connection)))
         .await
         .map_err(|why| flight.broken(&why))?;
     // Ends with the connection, which ends when nobody holds `sender`.

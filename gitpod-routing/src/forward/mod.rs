@@ -11,6 +11,7 @@ mod continuing;
 mod exchange;
 mod frames;
 mod headers;
+mod heard;
 mod pool;
 mod secure;
 mod side;

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::checked_stream::CheckedStream;
 use crate::forward::connect::{Connection, Io};
+use crate::forward::heard::Heard;
 use crate::forward::spelling::Spelled;
 
 /// A connection that HTTP has left. Where it is a socket and nothing else, it is known as one.
@@ -41,8 +42,8 @@ impl Side {
     /// The side of a workspace, as [`exchange`](crate::forward::exchange) opens it, and what
     /// HTTP had read too far.
     pub(crate) fn of_server(upgraded: Upgraded) -> (Self, Bytes) {
-        let (connection, ahead) = match upgraded.downcast::<TokioIo<Connection>>() {
-            Ok(parts) => (parts.io.into_inner(), parts.read_buf),
+        let (connection, ahead) = match upgraded.downcast::<TokioIo<Heard>>() {
+            Ok(parts) => (parts.io.into_inner().into_inner(), parts.read_buf),
             Err(upgraded) => return Self::other(upgraded),
         };
         let side = socket_of(connection).map_or_else(Self::Connection, Self::Socket);
