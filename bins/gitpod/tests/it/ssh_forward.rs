@@ -8,9 +8,6 @@ use std::process::{Command, Stdio};
 use crate::harness::{PATIENCE, free_port, wait_until};
 use crate::ssh_harness::{Background, Login, pattern, succeeded, text};
 
-/// Of the server in the workspace.
-const PORT: u16 = 3000;
-
 /// Shared networks have no port that is surely free.
 const OWN: &[&str] = &["--network", "auto"];
 
@@ -215,16 +212,17 @@ fn attack_43_forwards_neither_bind_nor_dial_outside_of_the_workspace() {
     // What a client lets listen, listens there, and not here.
     let local = free_port();
     for bind in ["", "*:", "0.0.0.0:", "[::]:"] {
-        let back = format!("{bind}{PORT}:127.0.0.1:{local}");
+        let port = free_port(); // of this machine: nobody else listens there
+        let back = format!("{bind}{port}:127.0.0.1:{local}");
         let _ssh = login.background(&["-N", "-oExitOnForwardFailure=yes", "-R", &back, "ws"]);
         let listens = format!(
-            "ss -Hltn sport = :{PORT} | grep -q . || grep -qi :0BB8 /proc/net/tcp /proc/net/tcp6"
+            "ss -Hltn sport = :{port} | grep -q . || grep -qi :{port:04X} /proc/net/tcp /proc/net/tcp6"
         );
         wait_until("it listens in the workspace", || {
             login.ssh(["ws", &listens]).status.success()
         });
         assert!(
-            TcpStream::connect(("127.0.0.1", PORT)).is_err(),
+            TcpStream::connect(("127.0.0.1", port)).is_err(),
             "{bind} listens on this machine"
         );
     }
