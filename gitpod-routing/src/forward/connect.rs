@@ -136,6 +136,23 @@ pub enum ConnectError {
 /// Loopback, unspecified, link-local and multicast addresses are refused, so that no
 /// record can lead to the proxy's own host or to a cloud's metadata service; and user
 /// ports that belong to the platform, so that they are reached by their own routes only.
+///
+/// # Addresses that are used again
+///
+/// TCP does not tell who answers. What this type can keep of the [contract](Connector#contract), it keeps: it dials
+/// the address in the record of that very run and nothing else, connections are pooled for one run at one address, and
+/// what is open ends once the provider knows that the run has stopped or moved. The rest is up to the
+/// **provider, which has to guarantee one of two things**:
+///
+/// - a record names an address only as long as it belongs to that run: it is gone from the record *before* the
+///   platform gives it to another workspace; or
+/// - the platform gives no address away within the longest time that the provider may be out of date, lost
+///   connections to its source included.
+///
+/// Kubernetes by itself promises neither. A provider that goes on with what it knew while its source is out of reach
+/// needs the second one, or has to say [`ProviderError::Unreachable`](crate::ProviderError::Unreachable) in time. Where neither can be had,
+/// write a [`Connector`] that asks who is there before it gives the connection, as those for local processes do;
+/// `simulation/` of the repository shows what happens without: answers of another workspace.
 #[derive(Clone, Debug)]
 pub struct DirectConnector {
     ports: PodPorts,

@@ -28,7 +28,7 @@ use scenario::Scenario;
 use seeds::each_seed;
 
 #[test]
-fn nobody_gets_a_wrong_answer_and_no_stop_is_lost_whatever_breaks() {
+fn attack_11_nobody_gets_a_wrong_answer_and_no_stop_is_lost_whatever_breaks() {
     each_seed("nobody_gets_a_wrong_answer", 24, |seed| {
         Scenario::new(seed).run().map(|told| {
             assert!(told.answers > 0, "no visitor was ever answered");
@@ -37,7 +37,7 @@ fn nobody_gets_a_wrong_answer_and_no_stop_is_lost_whatever_breaks() {
 }
 
 #[test]
-fn connections_that_do_not_ask_who_is_there_are_found_out() {
+fn attack_11_connections_that_do_not_ask_who_is_there_are_found_out() {
     let found = (1..=30).any(|seed| {
         let told = Scenario::new(seed).with_gullible_proxy().run();
         told.is_err_and(|why| why.contains("another workspace"))
