@@ -5,7 +5,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use gitpod_routing::{CheckedStream, Peer};
+use gitpod_routing::{CheckedStream, ConnectionTimer, Peer};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -157,7 +157,7 @@ async fn serve_http(
 fn one(limits: &Limits) -> http1::Builder {
     let mut server = http1::Builder::new();
     server
-        .timer(TokioTimer::new())
+        .timer(ConnectionTimer::new())
         .header_read_timeout(limits.time(Limit::HeadTime))
         .max_buf_size(limits.count(Limit::HeadBytes));
     // What hyper has by itself, it has without asking for memory with each request.
