@@ -31,22 +31,38 @@ pub struct Explanation {
 /// [`timeout`](crate::timeout()).
 #[must_use]
 pub fn explain(spec: &Spec, status: &Status, settings: &Settings, now: Timestamp) -> Explanation {
-    let limits = limits(spec, status, settings);
+    explain_but(spec, status, settings, Duration::ZERO, now)
+}
+
+/// As [`explain`]; of the time since the last use `missed` does not count.
+pub(crate) fn explain_but(
+    spec: &Spec,
+    status: &Status,
+    settings: &Settings,
+    missed: Duration,
+    now: Timestamp,
+) -> Explanation {
+    let limits = limits(spec, status, settings, missed);
     let next = limits
         .iter()
         .filter_map(|limit| Some((limit.deadline()?, limit)))
         .min_by_key(|(at, _)| *at);
     Explanation {
-        alive_because: alive_because(spec, status, now),
+        alive_because: alive_because(spec, status, missed, now),
         stops_at: next.map(|(at, _)| at),
         stops_because: end_of(status).or_else(|| next.map(|(_, limit)| limit_in_words(limit))),
     }
 }
 
-fn alive_because(spec: &Spec, status: &Status, now: Timestamp) -> Option<String> {
-    let age = |since: Timestamp| {
-        let passed = now.duration_since(since).unsigned_abs();
-        GoDuration::from(Duration::from_secs(passed.as_secs()))
+fn alive_because(spec: &Spec, status: &Status, missed: Duration, now: Timestamp) -> Option<String> {
+    let seconds = |time: Duration| GoDuration::from(Duration::from_secs(time.as_secs()));
+    let age = |since: Timestamp| seconds(now.duration_since(since).unsigned_abs());
+    let but = match missed.as_secs() {
+        0 => String::new(),
+        _ => format!(
+            "; {} of that do not count, since nobody could see whether it was used",
+            seconds(missed)
+        ),
     };
     Some(match status.phase {
         Phase::Unset | Phase::Pending => "it waits for a runner".to_owned(),
@@ -60,9 +76,9 @@ fn alive_because(spec: &Spec, status: &Status, now: Timestamp) -> Option<String>
         Phase::Running => match status.last_activity {
             None => "nobody has used it yet, and it has just been started".to_owned(),
             Some(last) if status.conditions.is_true(&ConditionType::Closed) => {
-                format!("its last window was closed only {} ago", age(last))
+                format!("its last window was closed only {} ago{but}", age(last))
             }
-            Some(last) => format!("it was last used {} ago", age(last)),
+            Some(last) => format!("it was last used {} ago{but}", age(last)),
         },
         Phase::Stopping if disposal_is_finished(spec, status) => {
             "its processes are ending".to_owned()

@@ -72,6 +72,19 @@ pub fn timeout(
     settings: &Settings,
     now: Timestamp,
 ) -> Verdict {
+    timeout_but(spec, status, maintenance, settings, Duration::ZERO, now)
+}
+
+/// As [`timeout`]; of the time since the last use, or else since creation, `missed` does not
+/// count, since nobody could see whether the instance was used.
+pub(crate) fn timeout_but(
+    spec: &Spec,
+    status: &Status,
+    maintenance: Maintenance,
+    settings: &Settings,
+    missed: Duration,
+    now: Timestamp,
+) -> Verdict {
     let mut verdict = Verdict {
         fired: None,
         deadline: None,
@@ -84,7 +97,7 @@ pub fn timeout(
         verdict.look_again_after = Some(MAINTENANCE_POLL);
         return verdict;
     }
-    let limits = limits(spec, status, settings);
+    let limits = limits(spec, status, settings, missed);
     verdict.fired = limits
         .iter()
         .find(|limit| limit.is_reached(now))
@@ -132,8 +145,14 @@ fn signed(length: Duration) -> SignedDuration {
     SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX)
 }
 
-/// The limits that count now, those that are told first at the front.
-pub(crate) fn limits(spec: &Spec, status: &Status, settings: &Settings) -> Vec<Limit> {
+/// The limits that count now, those that are told first at the front. Those on idleness begin
+/// later by what was `missed`.
+pub(crate) fn limits(
+    spec: &Spec,
+    status: &Status,
+    settings: &Settings,
+    missed: Duration,
+) -> Vec<Limit> {
     let timeouts = &settings.timeouts;
     let improved = settings.rules.are_improved();
     let since_creation = |label, length| Limit {
@@ -150,7 +169,7 @@ pub(crate) fn limits(spec: &Spec, status: &Status, settings: &Settings) -> Vec<L
         Phase::Pending => vec![since_creation("initialization", timeouts.initialization)],
         Phase::Creating => vec![since_creation("creating containers", timeouts.startup)],
         Phase::Initializing => vec![since_creation("startup", timeouts.startup)],
-        Phase::Running => while_running(spec, status, settings),
+        Phase::Running => while_running(spec, status, settings, missed),
         Phase::Stopping => while_stopping(spec, status, settings),
         Phase::Unset | Phase::Unknown | Phase::ImageBuild | Phase::Stopped => Vec::new(),
     };
@@ -166,7 +185,12 @@ pub(crate) fn limits(spec: &Spec, status: &Status, settings: &Settings) -> Vec<L
     limits
 }
 
-fn while_running(spec: &Spec, status: &Status, settings: &Settings) -> Vec<Limit> {
+fn while_running(
+    spec: &Spec,
+    status: &Status,
+    settings: &Settings,
+    missed: Duration,
+) -> Vec<Limit> {
     let timeouts = &settings.timeouts;
     let inactivity = spec.timeouts.inactivity.unwrap_or(timeouts.inactivity);
     if spec.is_headless() {
@@ -177,7 +201,8 @@ fn while_running(spec: &Spec, status: &Status, settings: &Settings) -> Vec<Limit
             length,
         }];
     }
-    let Some(since) = status.last_activity else {
+    let seen = |since: Timestamp| since.saturating_add(signed(missed)).unwrap_or(since);
+    let Some(since) = status.last_activity.map(seen) else {
         let own = spec
             .timeouts
             .inactivity
@@ -185,7 +210,7 @@ fn while_running(spec: &Spec, status: &Status, settings: &Settings) -> Vec<Limit
         let length = longer(timeouts.startup, own);
         return vec![Limit {
             label: INACTIVITY,
-            since: spec.created_at,
+            since: seen(spec.created_at),
             length,
         }];
     };

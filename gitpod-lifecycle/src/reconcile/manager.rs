@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use gitpod_routing::InstanceId;
@@ -11,11 +12,12 @@ use tracing::warn;
 
 use super::clock::Clock;
 use super::error::ManageError;
+use super::watched::{INTERVAL, Watched};
 use super::worker::Worker;
 use crate::change::Change;
 use crate::cluster::Cluster;
 use crate::content::ContentStore;
-use crate::explain::{Explanation, explain};
+use crate::explain::{Explanation, explain_but};
 use crate::facts::Maintenance;
 use crate::memory::lock;
 use crate::records::{Record, RecordError, Records};
@@ -91,6 +93,8 @@ pub(super) struct Shared {
     /// When each was last used, also where that is not recorded: because it was just
     /// before, or because the record could not be kept.
     used: Mutex<HashMap<InstanceId, Timestamp>>,
+    /// When it could see who is used.
+    watched: Mutex<Watched>,
     /// Told whenever a worker has ended.
     ended: Notify,
     alive: watch::Receiver<()>,
@@ -131,6 +135,7 @@ impl Manager {
         let shared = Arc::new(Shared {
             adapters,
             settings,
+            watched: Mutex::new(Watched::from(clock.now())),
             clock,
             publisher: Publisher::new(),
             starting: AsyncMutex::new(()),
@@ -146,6 +151,7 @@ impl Manager {
             shared.changes(),
             shared.alive.clone(),
         ));
+        tokio::spawn(watch(Arc::downgrade(&shared), shared.alive.clone()));
         let listing = shared.adapters.records.list().await?;
         Ok(Self {
             shared,
@@ -224,15 +230,11 @@ impl Manager {
 
     fn description(&self, mut record: Record) -> Description {
         self.shared.add_last_use(&mut record);
-        let settings = &self.shared.settings;
+        let (settings, now) = (&self.shared.settings, self.shared.now());
+        let missed = self.shared.missed(&record);
         Description {
             update: self.shared.update_of(&record),
-            explanation: explain(
-                &record.spec,
-                &record.status,
-                settings,
-                self.shared.clock.now(),
-            ),
+            explanation: explain_but(&record.spec, &record.status, settings, missed, now),
             record,
         }
     }
@@ -379,6 +381,29 @@ impl Shared {
         }
     }
 
+    /// What time it is, for whoever decides by it. That this process did not run is noticed
+    /// here, so that nobody is stopped before it is.
+    pub(super) fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        if let Some(missed) = lock(&self.watched).look(now) {
+            warn!(
+                ?missed,
+                "this process did not run; that time counts for no limit on idleness"
+            );
+        }
+        now
+    }
+
+    /// How much of the time since the last use of `record`, or else since it was made, nobody
+    /// could see whether it is used.
+    pub(super) fn missed(&self, record: &Record) -> Duration {
+        if !self.settings.rules.are_improved() {
+            return Duration::ZERO;
+        }
+        let since = record.status.last_activity;
+        lock(&self.watched).missed_since(since.unwrap_or(record.spec.created_at))
+    }
+
     fn wake_all(&self) {
         lock(&self.workers)
             .values()
@@ -390,6 +415,20 @@ impl Shared {
         lock(&self.workers).remove(instance);
         lock(&self.used).remove(instance);
         self.ended.notify_waiters();
+    }
+}
+
+/// Looks at the clock, as long as there is a manager.
+async fn watch(shared: Weak<Shared>, mut alive: watch::Receiver<()>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            _ = alive.changed() => return,
+        }
+        match shared.upgrade() {
+            Some(shared) => shared.now(),
+            None => return,
+        };
     }
 }
 

@@ -22,6 +22,7 @@ mod manager;
 mod modify;
 mod pass;
 mod start;
+mod watched;
 mod worker;
 
 pub use self::activity::ManagerActivity;

@@ -17,7 +17,7 @@ use crate::observe::observe;
 use crate::plan::{Action, LookAgain, plan};
 use crate::records::{Record, RecordError};
 use crate::status::Status;
-use crate::timeout::timeout;
+use crate::timeout::timeout_but;
 use crate::token::Token;
 
 /// When to go round again.
@@ -65,7 +65,7 @@ impl Worker {
             return Ok(Next::Gone);
         };
         self.publish(&record);
-        let now = self.shared.clock.now();
+        let now = self.shared.now();
         let facts = self.facts(&record).await?;
         let mut used = record.clone();
         self.shared.add_last_use(&mut used);
@@ -102,7 +102,9 @@ impl Worker {
         }
         let seen = observe(&record.spec, &known, facts, settings, now);
         let (mut status, mut events) = (seen.status, seen.events);
-        let verdict = timeout(&record.spec, &status, facts.maintenance, settings, now);
+        let missed = self.shared.missed(record);
+        let (spec, maintenance) = (&record.spec, facts.maintenance);
+        let verdict = timeout_but(spec, &status, maintenance, settings, missed, now);
         if let Some(fired) = verdict.fired {
             events.push(fired.record(&mut status, now));
         }
@@ -228,7 +230,8 @@ impl Worker {
         // As it was decided by: what is recorded of the last use is rounded down.
         let mut used = record.clone();
         self.shared.add_last_use(&mut used);
-        let verdict = timeout(&used.spec, &used.status, maintenance, settings, now);
+        let (spec, status, missed) = (&used.spec, &used.status, self.shared.missed(&used));
+        let verdict = timeout_but(spec, status, maintenance, settings, missed, now);
         let limit = verdict.deadline.map(|at| {
             let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
             left.min(LONGEST_SLEEP)

@@ -164,3 +164,39 @@ async fn workspace_in_constant_use_outlives_the_shortest_limit() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(manager.describe(&id("i1")).await.is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn time_in_which_nobody_could_see_it_does_not_count_and_is_told() {
+    let world = World::new();
+    let manager = world.open().await;
+    let mut updates = manager.subscribe();
+    let mut never_used = spec("i2");
+    never_used.workspace = "grey-wolf-ns35kd21".into();
+    never_used.timeouts.inactivity = Some(minutes(90)); // longer than it may take to start
+    for spec in [spec("i1"), never_used] {
+        manager.start(spec).await.unwrap();
+        phases_until(&mut updates, UpdatePhase::Running).await;
+    }
+    let limit = "20s".parse::<GoDuration>().unwrap();
+    let kind = TimeoutKind::Inactivity;
+    manager
+        .mark_active(&id("i1"), Activity::Used)
+        .await
+        .unwrap();
+    manager.set_timeout(&id("i1"), kind, limit).await.unwrap();
+
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    tokio::time::advance(minutes(120)).await; // with nothing done: this process did not run
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let told = manager.describe(&id("i1")).await.unwrap();
+    assert_eq!(told.record.status.phase, Phase::Running);
+    let because = told.explanation.alive_because.unwrap();
+    let expected = "it was last used 2h0m15s ago; 2h0m";
+    assert!(because.starts_with(expected), "{because}");
+    assert!(because.contains(" of that do not count"), "{because}");
+    assert!(manager.describe(&id("i2")).await.is_ok());
+
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert!(manager.describe(&id("i1")).await.is_err()); // has had its twenty seconds
+    assert!(manager.describe(&id("i2")).await.is_ok());
+}
