@@ -50,13 +50,13 @@ pub(crate) async fn up(mut config: Config) -> Result<(), Failure> {
     config.limits.show(Limit::ALL);
     let secret = Secret::random()?;
     let (doors, before) = Doors::open(&config, &secret).await?;
-    let opened = async {
+    let opened = Box::pin(async {
         let held = match config.replace {
             true => hold_again(&config).await?, // whoever was killed may still be ending
             false => HeldStateDir::hold(config.state_dir.clone())?,
         };
         open(&config, &metrics, doors, held, secret).await
-    };
+    });
     let (mut system, mut entrance) = take_over(before.as_ref(), opened).await?;
     let end = End::of_signals(config.drain)?;
     let (addresses, dir) = (&entrance.addresses, entrance.held.path());

@@ -22,14 +22,15 @@ use super::commands::Commands;
 use super::doors::Doors;
 use super::end::End;
 use super::event::Addresses;
-use super::page::Front;
+use super::page::{Front, Page};
 use super::replace::{
+    self,
     Followed, Kept, NotTaken, Offer, Passing, Secret, Successor, Switch, SwitchedStarter, Target,
 };
 use super::wire::System;
 use crate::exit::Failure;
 use crate::print;
-use crate::state_dir::{HeldStateDir, SOCKET};
+use crate::state_dir::{HeldStateDir, METRICS, SOCKET};
 use crate::workspaces::Workspaces;
 
 /// Where it all comes in, and what is held meanwhile.
@@ -124,16 +125,11 @@ impl System {
             address: entrance.addresses.http,
             guests: guests.clone(),
             starter: Arc::clone(&self.followed.starter),
-        };
-        let page = self.page;
-        let ending = async move {
-            let ending = wait.for_either().await;
-            page.close();
-            no_logins.cancel();
-            ending
+            page: self.page,
+            no_logins,
         };
         let (http, listener) = (self.http, entrance.http.into());
-        let served = async move { http.serve_until(listener, front, ending).await };
+        let served = async move { http.serve_until(listener, front, wait.for_either()).await };
         guests.served.spawn(served);
         let owned = Owned {
             manager: self.manager,
@@ -184,10 +180,20 @@ struct Waiting {
     address: SocketAddr,
     guests: Guests,
     starter: Arc<SwitchedStarter>,
+    page: Page,
+    no_logins: CancellationToken,
 }
 
 impl Waiting {
     async fn for_either(self) -> Ending {
+        let (page, no_logins) = (self.page.clone(), self.no_logins.clone());
+        let ending = self.wait().await;
+        page.close();
+        no_logins.cancel();
+        ending
+    }
+
+    async fn wait(self) -> Ending {
         let successor = tokio::select! {
             () = self.end.asked() => {
                 self.guests.hurry.cancel();
@@ -247,6 +253,7 @@ impl Owned {
         self.commands.end().await;
         account_for_all(self.accounting).await;
         self.store.close().await;
+        self.held.remove_sockets(&[SOCKET, METRICS, replace::SOCKET]);
         stopped.map_err(|why| Failure::failed("not all workspaces were stopped").because(&why))
     }
 

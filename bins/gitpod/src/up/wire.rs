@@ -86,20 +86,8 @@ impl System {
 
         let page = Page::open(workspaces.clone(), &config.domain, address, held.path())?;
         let tls = open_tls()?;
-        let starter = Arc::new(SwitchedStarter::new(Arc::new(StartAgain(
-            workspaces.clone(),
-        ))));
-        let wakes = wake::wakes(config, starter.clone(), routes.clone());
-        let activity = Arc::new(ManagerActivity::new(manager.clone()));
-        let activity = Arc::new(SwitchedActivity::new(activity));
-        let followed = Followed {
-            routes: routes.clone(),
-            activity: activity.clone(),
-            starter,
-            wakes: wakes.clone(),
-            shares,
-            keys: ssh.authorized(),
-        };
+        let followed = followed(config, &workspaces, &manager, routes.clone(), shares, &ssh);
+        let (wakes, activity) = (followed.wakes.clone(), followed.activity.clone());
         let gateway = ssh.gateway(routes.clone(), layout, activity.clone(), config.drain);
         let gateway = gateway.with_wakes(wakes.clone());
         let proxy = WorkspaceProxy::new(config.hosts.clone(), Arc::new(routes))
@@ -113,7 +101,7 @@ impl System {
             // Only processes of the workspace itself are reached.
             .with_connector(Arc::new(connector))
             // Who is used is not stopped.
-            .with_activity(activity.clone())
+            .with_activity(activity)
             // What programs in a workspace are told of how they are reached.
             .with_forward(|forward| forward.with_public_address(Scheme::Http, address.port()))
             // Ports that `.gitpod.yml` says speak HTTPS.
@@ -141,6 +129,8 @@ impl System {
         // Not before everybody listens who must hear of it.
         let begun = self.manager.begin().await;
         begun.map_err(|why| Failure::failed("cannot go on with workspaces").because(&why))?;
+        let deleting = self.workspaces.finish_deletions().await;
+        deleting.map_err(cannot_remove)?;
         // Who comes at once finds them.
         self.workspaces.tell_routes().await;
         self.ssh.keep_config(self.workspaces.clone(), held.path());
@@ -170,6 +160,28 @@ impl System {
         ));
         tokio::spawn(workspaces::announce(workspaces.clone(), announcements));
         tokio::spawn(workspaces::follow_ports(workspaces.clone()));
+    }
+}
+
+/// What is somebody else's business once that has taken over.
+fn followed(
+    config: &Config,
+    workspaces: &Workspaces,
+    manager: &Manager,
+    routes: MemoryProvider,
+    shares: Arc<FileShares>,
+    ssh: &Ssh,
+) -> Followed {
+    let starter = Arc::new(StartAgain(workspaces.clone()));
+    let starter = Arc::new(SwitchedStarter::new(starter));
+    let activity = Arc::new(ManagerActivity::new(manager.clone()));
+    Followed {
+        wakes: wake::wakes(config, starter.clone(), routes.clone()),
+        routes,
+        activity: Arc::new(SwitchedActivity::new(activity)),
+        starter,
+        shares,
+        keys: ssh.authorized(),
     }
 }
 
@@ -303,10 +315,19 @@ async fn open_manager(
 
 /// Brings to an end what an `up` was doing that was killed.
 async fn settle(workspaces: &Workspaces) -> Result<(), Failure> {
-    let settled = workspaces.settle_orphans().await;
+    let settled = async {
+        workspaces.forget_unmade().await?;
+        workspaces.settle_orphans().await
+    };
+    let settled = settled.await;
     settled.map_err(|why| Failure::failed("cannot take stock of workspaces").because(&why))?;
     let removed = workspaces.finish_removals().await;
-    removed.map_err(|why| Failure::failed("cannot look for removed workspaces").because(&why))
+    removed.map_err(cannot_remove)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn cannot_remove(why: std::io::Error) -> Failure {
+    Failure::failed("cannot look for removed workspaces").because(&why)
 }
 
 /// What one workspace may use. Memory is left to the machine: without control groups

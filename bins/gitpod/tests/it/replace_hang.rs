@@ -47,6 +47,16 @@ fn has_stopped(child: &Child) -> bool {
     stat.is_ok_and(|stat| stat.contains(") T "))
 }
 
+/// A workspace that answers at `port`.
+fn serving(up: &Up, port: u16) -> Workspace {
+    let script = program("streams.py").canonicalize().unwrap();
+    let script = script.display();
+    let yml = format!("tasks:\n  - command: exec python3 {script} {port}\n");
+    let workspace = up.start(repository(&[(".gitpod.yml", &yml)]).path());
+    up.request_until(&workspace, port, |answer| answer.status() == 200);
+    workspace
+}
+
 /// As before: it answers commands, requests, sockets, and workspaces have not noticed.
 async fn goes_on(up: &Up, workspace: &Workspace, port: u16, socket: &mut Socket) {
     assert!(up.run(&["list"]).status.success());
@@ -63,15 +73,7 @@ async fn attack_54_successor_that_hangs_is_ended_and_the_one_before_goes_on() {
         return;
     };
     let port = free_port();
-    let script = program("streams.py").canonicalize().unwrap();
-    let yml = format!(
-        "tasks:\n  - command: exec python3 {} {port}\n",
-        script.display()
-    );
-    let workspace = login.up.start(repository(&[(".gitpod.yml", &yml)]).path());
-    login
-        .up
-        .request_until(&workspace, port, |answer| answer.status() == 200);
+    let workspace = serving(&login.up, port);
     let mut socket = Socket::open(&login.up, &workspace, port, "/socket").await;
     let mut session = login.background(&["-tt", "ws", "cat"]);
 
