@@ -309,6 +309,29 @@ async fn attack_31_no_page_of_another_workspace_uses_the_cookie_of_an_owner() {
             with(&[("referer", "https://example.com/")]),
             200,
         ),
+        // Over plain HTTP browsers say no more than this; people may follow links.
+        ("GET", PRIVATE, vec![("referer", FOREIGN_PAGE)], 403),
+        (
+            "GET",
+            PRIVATE,
+            vec![("referer", FOREIGN_PAGE), ("accept", "image/avif,*/*")],
+            403,
+        ),
+        (
+            "GET",
+            PRIVATE,
+            vec![("referer", FOREIGN_PAGE), ("accept", "text/html,*/*;q=0.8")],
+            200,
+        ),
+        (
+            "POST",
+            PRIVATE,
+            vec![("referer", FOREIGN_PAGE), ("accept", "text/html")],
+            403,
+        ),
+        ("GET", PRIVATE, vec![("referer", "nonsense")], 403),
+        ("GET", PRIVATE, vec![("referer", OWN_PAGE)], 200),
+        ("GET", PUBLIC, vec![("referer", FOREIGN_PAGE)], 200),
         ("POST", PRIVATE, with(&[("origin", OWN_PAGE)]), 200),
         ("POST", PRIVATE, with(&[("origin", FOREIGN_PAGE)]), 403),
         (

@@ -1,6 +1,6 @@
 //! Web pages, and what they may ask for in the name of who looks at them.
 
-use http::header::{HOST, ORIGIN, REFERER};
+use http::header::{ACCEPT, HOST, ORIGIN, REFERER};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 
@@ -38,7 +38,9 @@ impl OwnPages<'_> {
     /// these pages, or by no page at all.
     ///
     /// Fetch Metadata tells whether a page has caused it; `Origin`, or else `Referer`, which
-    /// one. A page may hide itself, but not name another one.
+    /// one. A page may hide itself, but not name another one. Browsers that tell nothing – none
+    /// does over plain HTTP, but to `localhost` – name it mostly; there only what asks for a
+    /// page may be a link that a person follows.
     pub(crate) fn may_use_cookies<B>(&self, request: &Request<B>) -> bool {
         let headers = request.headers();
         let says = |name, value| {
@@ -48,7 +50,7 @@ impl OwnPages<'_> {
         };
         let mut sites = headers.get_all(&SEC_FETCH_SITE).iter();
         let by_a_page = match (sites.next(), sites.next()) {
-            (None, _) => return self.may_connect(headers),
+            (None, _) => return self.may_connect(headers) && self.may_refer(request),
             (Some(site), None) => site != "same-origin" && site != "none",
             (Some(_), Some(_)) => true,
         };
@@ -64,6 +66,14 @@ impl OwnPages<'_> {
                 .get(REFERER)
                 .is_some_and(|page| self.include(page, headers)),
         }
+    }
+
+    /// Whether `request`, of which no Fetch Metadata tell, may come from where `Referer` says.
+    fn may_refer<B>(&self, request: &Request<B>) -> bool {
+        let headers = request.headers();
+        let mut pages = headers.get_all(REFERER).iter();
+        let is_own = pages.all(|page| self.include(page, headers));
+        is_own || headers.contains_key(ORIGIN) || may_follow_link(request)
     }
 
     /// Whether the page at `url`, or of that origin, is one of them.
@@ -88,6 +98,13 @@ impl OwnPages<'_> {
             _ => false,
         }
     }
+}
+
+/// Whether this asks for a page, as browsers do for people, and not for a part of one.
+fn may_follow_link<B>(request: &Request<B>) -> bool {
+    let mut accepted = request.headers().get_all(ACCEPT).iter();
+    matches!(*request.method(), Method::GET | Method::HEAD)
+        && accepted.any(|kinds| memchr::memmem::find(kinds.as_bytes(), b"text/html").is_some())
 }
 
 /// Whether `origin` is at `scheme`, and at `port` or the one that the request itself came to.
