@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use http::header::USER_AGENT;
-use http::{HeaderMap, HeaderValue, Request};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request};
 use memchr::memmem::Finder;
 use papaya::HashMap;
 
@@ -26,17 +26,40 @@ pub trait ActivitySink: fmt::Debug + Send + Sync + 'static {
 }
 
 /// Whether `request` to `service` means that somebody uses the workspace: not if a browser
-/// asks ahead of time, a page reloads itself, or a program only looks whether it is well.
+/// asks ahead of time or whether it may ask, a page reloads itself, or a program only looks
+/// whether it is well. What is no use starts nothing, either.
 pub(crate) fn is_use<B>(service: WorkspaceService, request: &Request<B>) -> bool {
     let headers = request.headers();
+    !is_look(service, request) && !is_preflight(request) && !service::comes_by_itself(headers)
+}
+
+/// Whether only time can tell if `request` to `service` is use: a page that sends itself on asks
+/// for what a person is to see, or for what she has clicked on to download. Nobody waits long
+/// for the one; what goes on coming is the other.
+pub(crate) fn is_use_if_it_lasts<B>(service: WorkspaceService, request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let is_use_but = !is_look(service, request) && !is_preflight(request);
+    is_use_but && !service::is_ahead_of_time(headers)
+}
+
+/// Whether somebody only looks how the workspace is.
+pub(crate) fn is_look<B>(service: WorkspaceService, request: &Request<B>) -> bool {
     let asks_how_it_is =
-        service == WorkspaceService::Supervisor && request.uri().path().starts_with(STATUS);
-    !asks_how_it_is && !service::comes_by_itself(headers) && !is_health_check(headers)
+        service == WorkspaceService::Supervisor && service::leads_to(request.uri().path(), STATUS);
+    asks_how_it_is || is_health_check(request.headers())
+}
+
+/// Whether a browser asks for a page what that page may ask for: nobody sees the answer.
+fn is_preflight<B>(request: &Request<B>) -> bool {
+    *request.method() == Method::OPTIONS
+        && request
+            .headers()
+            .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// Whether a program says that it only looks whether a server is well. Those that do not say
 /// are not noticed.
-pub(crate) fn is_health_check(headers: &HeaderMap) -> bool {
+fn is_health_check(headers: &HeaderMap) -> bool {
     let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
     let agent = agent.unwrap_or_default();
     // To look for all words costs more than all else that is decided of a request.
@@ -54,17 +77,27 @@ fn is_of_a_browser(agent: &[u8]) -> bool {
 }
 
 /// Below this the supervisor tells how it and the workspace are.
-const STATUS: &str = "/_supervisor/v1/status/";
+const STATUS: &str = "/_supervisor/v1/status";
 
 /// **Source:** what Kubernetes, load balancers and services that watch others call themselves.
-const CHECKERS: [&str; 7] = [
+const CHECKERS: [&str; 17] = [
     "kube-probe",
     "healthcheck",
     "health check",
+    "health-check",
+    "health_check",
     "googlehc",
+    "envoy/hc",
     "blackbox exporter",
+    "prometheus/",
     "uptime",
     "pingdom",
+    "statuscake",
+    "site24x7",
+    "datadog/synthetics",
+    "datadogsynthetics",
+    "check_http/",
+    "zabbix",
 ];
 
 static FINDERS: LazyLock<Vec<Finder<'static>>> =

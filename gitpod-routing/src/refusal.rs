@@ -160,6 +160,9 @@ pub enum NotWoken {
     /// It does not run yet, and the time is over.
     #[error("workspace does not run in time")]
     TimedOut,
+    /// Somebody stopped it meanwhile.
+    #[error("workspace was stopped meanwhile")]
+    Stopped,
     /// It could not be started, or ended at once.
     #[error("workspace will not start")]
     Failed,
@@ -171,6 +174,7 @@ impl NotWoken {
             Self::QueueFull => "wake-queue-full",
             Self::BodyTooLong => "wake-body-too-long",
             Self::TimedOut => "wake-timeout",
+            Self::Stopped => "wake-stopped",
             Self::Failed => "wake-failed",
         }
     }

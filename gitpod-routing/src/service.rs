@@ -36,8 +36,16 @@ impl WorkspaceService {
 }
 
 fn leads_to_supervisor(path: &str) -> bool {
+    leads_to(path, "/_supervisor")
+}
+
+/// Whether `path` is `place` or below, as it is written or as it could come to be read.
+pub(crate) fn leads_to(path: &str, place: &str) -> bool {
+    if is_within(path, place) {
+        return true;
+    }
     if !path.contains(['%', '\\']) && !path.contains("//") && !path.contains("/.") {
-        return first_segment_is_supervisor(path);
+        return false;
     }
     let decoded: Vec<u8> = percent_decode_str(path).collect();
     let mut segments: Vec<&[u8]> = Vec::new();
@@ -48,11 +56,12 @@ fn leads_to_supervisor(path: &str) -> bool {
             other => segments.push(other),
         }
     }
-    first_segment_is_supervisor(path) || segments.first() == Some(&b"_supervisor".as_slice())
+    let mut place = place.split('/').skip(1).map(str::as_bytes).enumerate();
+    place.all(|(at, segment)| segments.get(at) == Some(&segment))
 }
 
-fn first_segment_is_supervisor(path: &str) -> bool {
-    path.strip_prefix("/_supervisor")
+fn is_within(path: &str, place: &str) -> bool {
+    path.strip_prefix(place)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

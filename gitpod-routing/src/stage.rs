@@ -85,12 +85,12 @@ pub struct Permit {
     /// A share that lets in as well.
     #[cfg(feature = "revocation")]
     share: Option<ShareId>,
-    /// Until when a server that does not listen is tried again.
+    /// How long a server that does not listen is tried again.
     #[cfg(feature = "wake")]
-    patience: Option<tokio::time::Instant>,
-    /// Who hears of its use.
+    patience: Option<Box<crate::wake::Patience>>,
+    /// Who hears of its use, and how long not.
     #[cfg(feature = "proxy")]
-    activity: Option<Arc<dyn ActivitySink>>,
+    activity: Option<(Arc<dyn ActivitySink>, std::time::Duration)>,
 }
 
 impl Permit {
@@ -109,30 +109,34 @@ impl Permit {
         }
     }
 
-    /// The same, with `sink` hearing of its use while it lasts.
+    /// The same, with `sink` hearing of its use while it lasts, once it has lasted for `quiet`.
     #[cfg(feature = "proxy")]
-    pub(crate) fn reported_to(mut self, sink: &Arc<dyn ActivitySink>) -> Self {
-        self.activity = Some(Arc::clone(sink));
+    pub(crate) fn reported_to(
+        mut self,
+        sink: &Arc<dyn ActivitySink>,
+        quiet: std::time::Duration,
+    ) -> Self {
+        self.activity = Some((Arc::clone(sink), quiet));
         self
     }
 
-    /// Who hears of its use.
+    /// Who hears of its use, and how long not.
     #[cfg(feature = "proxy")]
-    pub(crate) fn activity(&self) -> Option<&Arc<dyn ActivitySink>> {
-        self.activity.as_ref()
+    pub(crate) fn activity(&self) -> Option<(&Arc<dyn ActivitySink>, std::time::Duration)> {
+        self.activity.as_ref().map(|(sink, quiet)| (sink, *quiet))
     }
 
     /// The same, with servers tried again until `patience` is over.
     #[cfg(feature = "wake")]
-    pub(crate) fn patient_until(mut self, patience: tokio::time::Instant) -> Self {
-        self.patience = Some(patience);
+    pub(crate) fn with_patience(mut self, patience: crate::wake::Patience) -> Self {
+        self.patience = Some(Box::new(patience));
         self
     }
 
-    /// Until when a server that does not listen is tried again.
+    /// How long a server that does not listen is tried again.
     #[cfg(feature = "proxy")]
-    pub(crate) fn patience(&self) -> Option<tokio::time::Instant> {
-        self.patience
+    pub(crate) fn patience(&self) -> Option<&crate::wake::Patience> {
+        self.patience.as_deref()
     }
 
     /// What was asked for.

@@ -95,12 +95,74 @@ async fn bytes_of_another_protocol_and_of_uploads_are_use() {
 #[tokio::test(start_paused = true)]
 async fn requests_ahead_of_time_and_health_checks_are_no_use() {
     let file = "HTTP/1.1 200 OK\ncontent-length: 1000000\n\n";
-    for fields in [
-        "sec-purpose: prefetch",
-        "sec-fetch-mode: navigate\nsec-fetch-site: same-origin", // a page reloads itself
-        "user-agent: ELB-HealthChecker/2.0",
-    ] {
+    for fields in ["sec-purpose: prefetch", "user-agent: ELB-HealthChecker/2.0"] {
         let request = format!("GET / HTTP/1.1\n{fields}\n");
         assert_eq!(reports(&request, b"", file, b"part").await, 0, "{fields}");
     }
+}
+
+/// A page that goes elsewhere by itself.
+const SENT_ON: &str = "sec-fetch-mode: navigate\nsec-fetch-site: same-origin\n";
+
+/// A server with a page of four bytes.
+async fn page() -> Rig {
+    let server = raw_upstream(|mut stream| async move {
+        read_head(&mut stream).await;
+        let page = "HTTP/1.1 200 OK\ncontent-length: 4\n\npage";
+        stream.write_all(crlf(page).as_bytes()).await.unwrap();
+    });
+    Rig::new(server.await).await
+}
+
+fn port(rig: &Rig) -> u16 {
+    rig.workspaces.get(&id()).unwrap().ports[0].number
+}
+
+#[tokio::test]
+async fn page_that_reloads_itself_is_no_use_but_a_download_that_it_begins_is() {
+    let rig = page().await;
+    let host = host(port(&rig));
+    let request = format!("GET / HTTP/1.1\nhost: {host}\nconnection: close\n{SENT_ON}\n");
+    assert!(rig.raw(&request).await.ends_with("page"));
+    assert_eq!(rig.activity.uses_of(&info(&[])), 0);
+
+    tokio::time::pause();
+    let file = "HTTP/1.1 200 OK\ncontent-length: 1000000\n\n";
+    let download = format!("GET / HTTP/1.1\n{SENT_ON}");
+    let reports = reports(&download, b"", file, b"part").await;
+    assert!(reports >= 3, "{reports}");
+}
+
+#[tokio::test]
+async fn nobody_keeps_a_workspace_by_what_nothing_in_it_answers() {
+    let rig = page().await;
+    let port = port(&rig);
+    let closed = free_port().await;
+    let mut known = info(&[port, closed]);
+    known.ports[1] = known.ports[1].public();
+    rig.workspaces.insert(known);
+    let ask = |port: u16, method: &str, fields: &str| {
+        let host = host(port);
+        let head = format!("{method} / HTTP/1.1\nhost: {host}\nconnection: close\n{fields}\n");
+        let rig = &rig;
+        async move { rig.raw(&head).await }
+    };
+    let token = format!("x-gitpod-owner-token: {TOKEN}\n");
+    let preflight = format!("{token}access-control-request-method: POST\norigin: null\n");
+    let uses = || rig.activity.uses_of(&info(&[]));
+
+    assert!(ask(closed, "GET", "").await.starts_with("HTTP/1.1 404"));
+    ask(port, "OPTIONS", &preflight).await;
+    assert_eq!(uses(), 0);
+    // Its owner looks for it, and a guest finds somebody.
+    assert!(ask(closed, "GET", &token).await.starts_with("HTTP/1.1 404"));
+    assert_eq!(uses(), 1);
+    assert!(ask(port, "GET", "").await.ends_with("page"));
+    assert_eq!(uses(), 2);
+}
+
+/// A port on which nobody listens.
+async fn free_port() -> u16 {
+    let holder = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    holder.local_addr().unwrap().port()
 }

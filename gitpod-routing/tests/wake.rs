@@ -5,12 +5,14 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use gitpod_routing::{
     ConnectError, Connection, Connector, DialTarget, DirectConnector, Links, MemoryProvider,
     MemoryStarter, OwnerToken, PortInfo, PublicUrl, RunState, Scheme, SigningKey, StartError,
@@ -64,6 +66,20 @@ impl Connector for Late {
         match self.1.fetch_add(1, Ordering::SeqCst) {
             0..2 => Err(ConnectError::NotListening),
             _ => self.0.connect(target).await,
+        }
+    }
+}
+
+/// Has a server behind it once it is told so.
+#[derive(Debug)]
+struct Closed(DirectConnector, Arc<AtomicBool>);
+
+#[async_trait]
+impl Connector for Closed {
+    async fn connect(&self, target: &DialTarget) -> Result<Connection, ConnectError> {
+        match self.1.load(Ordering::SeqCst) {
+            false => Err(ConnectError::NotListening),
+            true => self.0.connect(target).await,
         }
     }
 }
@@ -136,6 +152,11 @@ impl Stand {
         soon("an answer", self.rig.raw(&head)).await
     }
 
+    fn runs(&self) -> bool {
+        let known = self.rig.workspaces.get(&id());
+        known.is_some_and(|info| info.state == RunState::Running)
+    }
+
     fn starts(&self) -> usize {
         self.starts.load(Ordering::SeqCst)
     }
@@ -197,6 +218,34 @@ async fn server_that_listens_late_after_a_start_is_waited_for() {
     let stand = Stand::changed(WakeLimits::new(), |proxy| proxy.with_connector(late)).await;
     let answer = stand.ask("GET", &owner(), "").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn those_who_wait_for_a_server_are_counted_as_well() {
+    let connector = DirectConnector::new().with_loopback_allowed();
+    let is_open = Arc::<AtomicBool>::default();
+    let closed = Arc::new(Closed(connector, Arc::clone(&is_open)));
+    let limits = WakeLimits::new().with_held_per_workspace(3);
+    let stand = Stand::changed(limits, |proxy| proxy.with_connector(closed)).await;
+    let owner = owner();
+    let (stand, owner) = (&stand, &owner);
+    let mut answers: FuturesUnordered<_> = (0..21)
+        .map(|number| async move {
+            while number > 0 && !stand.runs() {
+                tokio::task::yield_now().await;
+            }
+            stand.ask("GET", owner, "").await
+        })
+        .collect();
+    for _ in 0..18 {
+        let answer = answers.next().await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.contains("Too many requests wait"), "{answer}");
+    }
+    is_open.store(true, Ordering::SeqCst);
+    while let Some(answer) = answers.next().await {
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
 }
 
 /// Whether a page loads itself again in a second or two.

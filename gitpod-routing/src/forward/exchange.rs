@@ -308,17 +308,19 @@ fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
 
 /// Connects; in a workspace that has just started, again until its server listens.
 async fn dial_patiently(flight: &InFlight) -> Result<Connection, Refusal> {
-    let permit = &flight.permit;
+    let patience = flight.permit.patience();
     let mut pause = SHORTEST_PAUSE;
+    let mut place = None; // among those who wait
     loop {
         let why = match dial(flight).await {
             Ok(connection) => return Ok(connection),
             Err(why) => why,
         };
-        let is_over = |until| Instant::now() + pause > until;
         let is_lost = matches!(why, ConnectError::Refused(_)) || flight.is_revoked();
-        if is_lost || permit.patience().is_none_or(is_over) {
-            return Err(flight.not_connected(&why));
+        let patience = patience.filter(|patience| !is_lost && patience.lasts(pause));
+        let patience = patience.ok_or_else(|| flight.not_connected(&why))?;
+        if place.is_none() {
+            place = Some(patience.take_place().map_err(Refusal::NotWoken)?);
         }
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -21,9 +21,10 @@ impl Usage {
     /// Of a stream that `permit` allows and whose beginning was reported just now; `None` if
     /// nobody wants to know.
     pub(crate) fn of(permit: &Permit) -> Option<Self> {
-        let sink = Arc::clone(permit.activity()?);
+        let (sink, quiet) = permit.activity()?;
+        let sink = Arc::clone(sink);
         let info = Arc::clone(permit.info());
-        let reported = Instant::now();
+        let reported = Instant::now() + quiet;
         Some(Self {
             sink,
             info,

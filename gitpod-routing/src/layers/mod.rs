@@ -104,7 +104,7 @@ pub(crate) use self::measure::{Exchange, Served};
 pub use self::measure::{Measure, MeasureFuture, MeasureLayer};
 pub use self::own_paths::{OwnPaths, OwnPathsFuture, OwnPathsLayer};
 pub use self::parse_host::{ParseHost, ParseHostLayer};
-pub use self::report_activity::{ReportActivity, ReportActivityLayer};
+pub use self::report_activity::{ReportActivity, ReportActivityFuture, ReportActivityLayer};
 #[cfg(feature = "sign-in")]
 pub use self::sign_in::{SignIn, SignInLayer};
 #[cfg(feature = "wake")]

@@ -13,7 +13,7 @@ use crate::info::RunState;
 use crate::layers::{StageFuture, WaitingFuture};
 use crate::refusal::{NotWoken, Refusal};
 use crate::stage::{Admitted, Permit, Routed};
-use crate::wake::{Wakes, decide};
+use crate::wake::{Patience, Wakes, decide};
 
 /// Applies [`Wake`].
 #[derive(Clone, Debug)]
@@ -109,9 +109,9 @@ impl<S> Wake<S> {
         R: Default,
     {
         let wakes = self.wakes.as_ref();
-        let settles = wakes.and_then(|wakes| wakes.settles_at(&admitted.info().id));
-        let is_watched = settles.is_some() && decide::is_navigation(&request);
-        let permit = match permit(admitted, &request, settles) {
+        let patience = wakes.and_then(|wakes| wakes.patience(&admitted.info().id));
+        let is_watched = patience.is_some() && decide::is_navigation(&request);
+        let permit = match permit(admitted, &request, patience) {
             Ok(permit) => permit,
             Err(why) => return WaitingFuture::known(StageFuture::refused(why)),
         };
@@ -123,13 +123,13 @@ impl<S> Wake<S> {
     }
 
     fn may_wait<B>(&self, admitted: &Admitted, request: &Request<B>) -> Result<&Wakes, Refusal> {
-        let info = admitted.info();
+        let (info, service) = (admitted.info(), admitted.service());
         let wakes = self.wakes.as_ref();
         let wakes = wakes.filter(|wakes| match info.state {
-            RunState::Starting => decide::may_hold(request),
-            _ if decide::may_start(info.wake, admitted.access(), request) => true,
+            RunState::Starting => decide::may_hold(service, request),
+            _ if decide::may_start(info.wake, admitted.access(), service, request) => true,
             // The page that reloads itself until the workspace runs, for one.
-            _ => wakes.is_under_way(&info.id) && decide::may_hold(request),
+            _ => wakes.is_under_way(&info.id) && decide::may_hold(service, request),
         });
         let wakes = wakes.ok_or(Refusal::NotRunning(info.state))?;
         if decide::body_length(request.headers()) > wakes.limits().body {
@@ -160,10 +160,16 @@ where
         Ok(info) => admitted.with_info(info),
         // The page tries again by itself.
         Err(NotWoken::TimedOut) if is_navigation => Err(Refusal::NotRunning(RunState::Starting)),
+        Err(NotWoken::Stopped) => Err(Refusal::NotRunning(RunState::Stopped)),
         Err(why) => Err(Refusal::NotWoken(why)),
     };
-    let settles = Some(began + wakes.limits().deadline);
-    match woken.and_then(|admitted| permit(admitted, &request, settles)) {
+    let settles = began + wakes.limits().deadline;
+    let settles = |admitted: &Admitted| wakes.patience_until(settles, &admitted.info().id);
+    let permitted = woken.and_then(|admitted| {
+        let patience = settles(&admitted);
+        permit(admitted, &request, Some(patience))
+    });
+    match permitted {
         Ok(permit) => {
             let answer = inner.call(Routed::new(permit, request)).await;
             match is_navigation {
@@ -187,22 +193,21 @@ fn not_yet<R: Default>(mut answer: Response<R>) -> Response<R> {
     }
 }
 
-/// The permit for a workspace that runs, with patience for servers in it until `settles`.
+/// The permit for a workspace that runs, with `patience` for servers in it.
 fn permit<B>(
     admitted: Admitted,
     request: &Request<B>,
-    settles: Option<Instant>,
+    patience: Option<Patience>,
 ) -> Result<Permit, Refusal> {
     let permit = admitted.into_permit()?;
-    let Some(settles) = settles else {
+    let Some(patience) = patience else {
         return Ok(permit);
     };
     // Whoever sees the page of a closed port has one that tries again by itself.
-    let patience = match decide::is_navigation(request) {
-        true => settles.min(Instant::now() + BEFORE_PAGE),
-        false => settles,
-    };
-    Ok(permit.patient_until(patience))
+    Ok(permit.with_patience(match decide::is_navigation(request) {
+        true => patience.until_at_most(Instant::now() + BEFORE_PAGE),
+        false => patience,
+    }))
 }
 
 /// How long people look at nothing before they see a page. Chosen by us: quick starts are

@@ -56,6 +56,7 @@ fn every_refusal() -> Vec<Refusal> {
         NotWoken::QueueFull,
         NotWoken::BodyTooLong,
         NotWoken::TimedOut,
+        NotWoken::Stopped,
         NotWoken::Failed,
     ];
     let mut all = vec![

@@ -209,6 +209,10 @@ fn not_woken(why: NotWoken) -> Explanation {
             "Workspace is still starting",
             "It was started for this request and takes longer than a request can wait. Try again in a moment.",
         ),
+        NotWoken::Stopped => fixed(
+            "Workspace was stopped",
+            "Somebody stopped it while it was starting for this request. Try again to have it started.",
+        ),
         NotWoken::Failed => fixed(
             "Workspace did not start",
             "It was asked to start for this request, and could not. Look at its logs, or start it by hand to see why.",

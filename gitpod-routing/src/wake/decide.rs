@@ -1,20 +1,27 @@
 //! Whether a request may have a workspace started.
 
-use http::header::{CONTENT_LENGTH, HOST, ORIGIN, USER_AGENT};
+use http::header::{CONTENT_LENGTH, HOST, ORIGIN, REFERER, USER_AGENT};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 
 use crate::access::{Access, OWNER_TOKEN_HEADER};
-use crate::activity::is_health_check;
+use crate::activity::{is_look, is_use};
 use crate::info::WakePolicy;
 use crate::pages::Format;
-use crate::service::{self, SEC_FETCH_DEST, SEC_FETCH_MODE, SEC_FETCH_SITE, SEC_FETCH_USER};
+use crate::service::{
+    self, SEC_FETCH_DEST, SEC_FETCH_MODE, SEC_FETCH_SITE, SEC_FETCH_USER, WorkspaceService,
+};
 
-/// Whether `request`, made as `access`, may start a workspace of `policy`.
+/// Whether `request` to `service`, made as `access`, may start a workspace of `policy`.
 ///
-/// Starting costs, so it takes somebody who wants to come: no browser that looks ahead, no
-/// crawler, and no page that sends requests by itself.
-pub(crate) fn may_start<B>(policy: WakePolicy, access: Access, request: &Request<B>) -> bool {
+/// Starting costs, so it takes somebody who wants to come: nothing that would not keep it
+/// running, no crawler, and no page that sends requests by itself.
+pub(crate) fn may_start<B>(
+    policy: WakePolicy,
+    access: Access,
+    service: WorkspaceService,
+    request: &Request<B>,
+) -> bool {
     let is_admitted = match policy {
         WakePolicy::Owner => access == Access::Owner,
         WakePolicy::Anyone => true,
@@ -23,16 +30,16 @@ pub(crate) fn may_start<B>(policy: WakePolicy, access: Access, request: &Request
     let headers = request.headers();
     let shows_header = access == Access::Owner && headers.contains_key(OWNER_TOKEN_HEADER);
     is_admitted
-        && may_hold(request)
+        && may_hold(service, request)
+        && is_use(service, request)
         && (shows_header || is_asked_for(request) && !is_crawler(headers))
 }
 
 /// Whether `request` may wait for a workspace that starts.
-pub(crate) fn may_hold<B>(request: &Request<B>) -> bool {
-    let headers = request.headers();
+pub(crate) fn may_hold<B>(service: WorkspaceService, request: &Request<B>) -> bool {
     *request.method() != Method::OPTIONS
-        && !service::is_ahead_of_time(headers)
-        && !is_health_check(headers)
+        && !service::is_ahead_of_time(request.headers())
+        && !is_look(service, request)
 }
 
 /// Whether somebody looks at the answer, and would rather see a page than wait.
@@ -65,21 +72,23 @@ fn is_asked_for<B>(request: &Request<B>) -> bool {
     };
     let is_here = all(&SEC_FETCH_SITE, &["none", "same-origin"]);
     if !headers.contains_key(&SEC_FETCH_MODE) {
-        // No browser, or one that does not say; those name the page behind a WebSocket.
+        // No browser, or one that does not say; those name the page behind a WebSocket, and
+        // mostly that behind a link, an image or a frame.
         let is_of_page = service::is_upgrade(request) && headers.contains_key(ORIGIN);
-        return is_here && is_own_origin(headers) && !is_of_page;
+        let is_linked = names_own_host(headers, &REFERER) || is_navigation(request);
+        return is_here && names_own_host(headers, &ORIGIN) && is_linked && !is_of_page;
     }
     let is = |name, expected: &str| headers.get(name).is_some_and(|value| value == expected);
     let is_person = is(&SEC_FETCH_USER, "?1") || is(&SEC_FETCH_SITE, "none");
     all(&SEC_FETCH_MODE, &["navigate"]) && is_person && (is_here || is(&SEC_FETCH_DEST, "document"))
 }
 
-/// Whether `Origin`, if there is one, names the host that is asked.
-fn is_own_origin(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(ORIGIN) else {
+/// Whether the page that `field` names, if there is one, is of the host that is asked.
+fn names_own_host(headers: &HeaderMap, field: &HeaderName) -> bool {
+    let Some(page) = headers.get(field) else {
         return true;
     };
-    let origin = Uri::try_from(origin.as_bytes()).ok();
+    let origin = Uri::try_from(page.as_bytes()).ok();
     let host = headers.get(HOST).map(HeaderValue::as_bytes);
     let host = host.and_then(|host| Authority::try_from(host).ok());
     match (origin.as_ref().and_then(Uri::host), host) {
@@ -97,7 +106,7 @@ fn is_crawler(headers: &HeaderMap) -> bool {
 }
 
 /// Chosen by us: what nearly all of them have in their name, or call themselves.
-const CRAWLERS: [&str; 7] = [
+const CRAWLERS: [&str; 8] = [
     "bot",
     "crawler",
     "spider",
@@ -105,12 +114,18 @@ const CRAWLERS: [&str; 7] = [
     "preview",
     "externalhit",
     "scanner",
+    "whatsapp/", // which looks at links before people do
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::share::ShareId;
+
+    /// For the editor.
+    fn may_start(policy: WakePolicy, access: Access, request: &Request<()>) -> bool {
+        super::may_start(policy, access, WorkspaceService::Ide, request)
+    }
 
     fn request(fields: &[(&'static str, &'static str)]) -> Request<()> {
         let mut request = Request::get("/").header("host", "3000-a.ws.example.com:8080");
@@ -177,8 +192,18 @@ mod tests {
         );
         let (iframe, person) = (("sec-fetch-dest", "iframe"), ("sec-fetch-user", "?1"));
         let own = ("origin", "http://3000-a.ws.example.com:8080");
-        let cases: [(&[(&str, &str)], bool); 15] = [
+        let cases: [(&[(&str, &str)], bool); 19] = [
             (&[], true),
+            (&[("referer", "http://evil.test/page")], false),
+            (
+                &[
+                    ("referer", "http://evil.test/"),
+                    ("accept", "text/html,*/*;q=0.8"),
+                ],
+                true,
+            ),
+            (&[("referer", "http://4000-b.ws.example.com/")], false),
+            (&[("referer", "http://3000-a.ws.example.com:8080/x")], true),
             (&[site("none"), navigate, document, person], true),
             (&[site("none"), navigate, document], true),
             (&[site("same-origin"), navigate, document, person], true),
@@ -214,5 +239,44 @@ mod tests {
             Access::Owner,
             &request(&fields)
         ));
+    }
+
+    #[test]
+    fn what_is_no_use_starts_nothing_whoever_asks() {
+        let token = ("x-gitpod-owner-token", "s3cret");
+        let starts = |service, request: &Request<()>| {
+            let started = super::may_start(WakePolicy::Anyone, Access::Owner, service, request);
+            let (holds, uses) = (may_hold(service, request), is_use(service, request));
+            assert!(!started || (holds && uses), "{request:?}");
+            started
+        };
+        let supervisor = WorkspaceService::Supervisor;
+        for path in [
+            "/_supervisor/v1/status/ports",
+            "/_supervisor/v1/status",
+            "/%5fsupervisor/v1/status/supervisor",
+            "//_supervisor/v1/./status/",
+            "/_supervisor/v1/x/%2e%2e/status/ide",
+        ] {
+            let mut request = request(&[token]);
+            *request.uri_mut() = path.parse().unwrap();
+            assert!(!starts(supervisor, &request), "{path}");
+            // Anybody may call a path so.
+            assert!(starts(WorkspaceService::Port(3000), &request), "{path}");
+        }
+        let mut other = request(&[token]);
+        *other.uri_mut() = "/_supervisor/v1/statuses".parse().unwrap();
+        assert!(starts(supervisor, &other));
+        let own_reload = [
+            token,
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-site", "same-origin"),
+        ];
+        assert!(!starts(WorkspaceService::Ide, &request(&own_reload)));
+        let fields = [token, ("access-control-request-method", "POST")];
+        let mut preflight = request(&fields);
+        *preflight.method_mut() = Method::OPTIONS;
+        assert!(!starts(WorkspaceService::Ide, &preflight));
+        assert!(!is_use(WorkspaceService::Ide, &preflight));
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::change::Changes;
 use crate::id::InstanceId;
 use crate::info::{RunState, WorkspaceInfo};
-use crate::wake::{End, Shared};
+use crate::wake::{End, Failure, Shared};
 
 /// Begins to bring the workspace of `info` up, and tells how that ended. It goes on even if
 /// nobody waits any more: the start cannot be undone.
@@ -22,6 +22,7 @@ pub(super) fn begin(shared: Arc<Shared>, info: Arc<WorkspaceInfo>) -> watch::Rec
         let outcome = match end {
             End::Running(_) => "running",
             End::Failed(_) => "failed",
+            End::Stopped => "stopped",
             End::TimedOut => "timed_out",
         };
         metrics::counter!("gitpod_ws_proxy_wakes_total", "outcome" => outcome).increment(1);
@@ -35,9 +36,10 @@ async fn bring_up(shared: &Shared, first: Arc<WorkspaceInfo>) -> End {
     // Somebody else's start is watched. If it fails, it is not for us to try again.
     let mut started: Option<InstanceId> = None;
     let may_start = first.state != RunState::Starting;
+    let mut may_repeat = may_start;
     loop {
         match look(shared, &first).await {
-            Seen::Gone => return End::Failed(Instant::now()),
+            Seen::Gone => return End::Failed(Failure::of(&first)),
             Seen::Unknown => {}
             Seen::At(info) => match info.state {
                 RunState::Running => {
@@ -51,12 +53,20 @@ async fn bring_up(shared: &Shared, first: Arc<WorkspaceInfo>) -> End {
                     if let Err(why) = shared.starter.start(&info).await {
                         let why: &dyn std::error::Error = &why;
                         tracing::warn!(workspace = %info.id, error = why, "cannot start workspace");
-                        return End::Failed(Instant::now());
+                        return End::Failed(Failure::of(&info));
                     }
                     continue; // it may be there already
                 }
                 RunState::Stopped if started.as_ref() == Some(&info.instance) => {} // not seen yet
-                RunState::Stopped => return End::Failed(Instant::now()), // the new run has ended
+                // The new run has ended. Whoever asked for that has it; who waits comes after.
+                RunState::Stopped if shared.starter.was_asked_to_stop(&info).await => {
+                    if !may_repeat || !shared.is_awaited(&info.id) {
+                        return End::Stopped;
+                    }
+                    (may_repeat, started) = (false, None);
+                    continue;
+                }
+                RunState::Stopped => return End::Failed(Failure::of(&info)),
             },
         }
         wait(changes.as_mut()).await;

@@ -2,6 +2,7 @@
 
 pub(crate) mod decide;
 mod flight;
+mod patience;
 mod starter;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use foldhash::fast::RandomState;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+pub(crate) use self::patience::Patience;
 pub use self::starter::{MemoryStarter, StartError, Starter};
 use crate::id::{InstanceId, WorkspaceId};
 use crate::info::{WorkspaceInfo, WorkspaceInfoProvider};
@@ -74,8 +76,35 @@ struct Entry {
 #[derive(Clone)]
 enum End {
     Running(Arc<WorkspaceInfo>),
-    Failed(Instant),
+    Failed(Failure),
+    /// Somebody asked for that meanwhile.
+    Stopped,
     TimedOut,
+}
+
+/// A start that came to nothing.
+#[derive(Clone)]
+struct Failure {
+    at: Instant,
+    /// The last run that was seen.
+    last: Arc<WorkspaceInfo>,
+}
+
+impl Failure {
+    fn of(last: &Arc<WorkspaceInfo>) -> Self {
+        Self {
+            at: Instant::now(),
+            last: Arc::clone(last),
+        }
+    }
+
+    /// Whether it says anything of the workspace as `info` knows it: not once somebody else
+    /// has started another run.
+    fn concerns(&self, info: &WorkspaceInfo, now: Instant) -> bool {
+        let is_newer =
+            info.instance != self.last.instance && info.created_at > self.last.created_at;
+        now < self.at + FAILURE_PAUSE && !is_newer
+    }
 }
 
 /// The run before the one that was started here: who was its owner still is.
@@ -160,6 +189,7 @@ impl Wakes {
         match ended.map(|end| end.ok().and_then(|end| end.clone())) {
             Ok(Some(End::Running(info))) => Ok(info),
             Ok(Some(End::Failed(_)) | None) => Err(NotWoken::Failed),
+            Ok(Some(End::Stopped)) => Err(NotWoken::Stopped),
             Ok(Some(End::TimedOut)) | Err(_) => Err(NotWoken::TimedOut),
         }
     }
@@ -175,9 +205,20 @@ impl Wakes {
         entry.is_some_and(|entry| entry.end.borrow().is_none())
     }
 
-    /// Until when a server of workspace `id` may still be on its way up, because the
-    /// workspace was started here.
-    pub(crate) fn settles_at(&self, id: &WorkspaceId) -> Option<Instant> {
+    /// With a server of workspace `id` that may still be on its way up, because the workspace was
+    /// started here.
+    pub(crate) fn patience(&self, id: &WorkspaceId) -> Option<Patience> {
+        let settles = self.settles_at(id)?;
+        Some(self.patience_until(settles, id))
+    }
+
+    /// With a server of workspace `id`, until `settles`.
+    pub(crate) fn patience_until(&self, settles: Instant, id: &WorkspaceId) -> Patience {
+        Patience::new(self.clone(), id.clone(), settles)
+    }
+
+    /// Until when a server of workspace `id` may still be on its way up.
+    fn settles_at(&self, id: &WorkspaceId) -> Option<Instant> {
         if self.0.entries.load(Ordering::Relaxed) == 0 {
             return None;
         }
@@ -218,10 +259,10 @@ impl Wakes {
         let mut table = self.0.lock();
         let table = &mut *table;
         if table.held >= limits.held {
-            return Err(NotWoken::QueueFull);
+            return Err(NotWoken::QueueFull); // nor is anything started for it
         }
         let entry = match table.workspaces.get_mut(&info.id) {
-            Some(entry) if entry.is_of_use(now) => entry,
+            Some(entry) if entry.is_of_use(info, now) => entry,
             _ => {
                 let limits = limits.clone();
                 table
@@ -237,28 +278,31 @@ impl Wakes {
                 table.workspaces.entry(info.id.clone()).or_insert(entry)
             }
         };
-        if entry.held >= limits.held_per_workspace {
-            return Err(NotWoken::QueueFull);
-        }
-        entry.held += 1;
-        table.held += 1;
-        metrics::gauge!("gitpod_ws_proxy_held_requests").increment(1.0);
         let end = entry.end.clone();
         self.0
             .entries
             .store(table.workspaces.len(), Ordering::Relaxed);
-        let place = Place(Arc::clone(&self.0), info.id.clone());
+        let place = self.0.place(table, &info.id)?;
         Ok((end, place))
     }
 }
 
 impl Entry {
     /// Whether who comes now is answered by this start: it goes on, or has just failed.
-    fn is_of_use(&self, now: Instant) -> bool {
+    fn is_of_use(&self, info: &WorkspaceInfo, now: Instant) -> bool {
         match &*self.end.borrow() {
             None => true,
-            Some(End::Failed(at)) => now < *at + FAILURE_PAUSE,
-            Some(End::Running(_) | End::TimedOut) => false,
+            Some(End::Failed(failure)) => failure.concerns(info, now),
+            Some(End::Running(_) | End::Stopped | End::TimedOut) => false,
+        }
+    }
+
+    /// Whether what became of its start is told to whoever comes.
+    fn is_told(&self, now: Instant) -> bool {
+        match &*self.end.borrow() {
+            None => true,
+            Some(End::Failed(failure)) => now < failure.at + FAILURE_PAUSE,
+            Some(_) => false,
         }
     }
 
@@ -268,7 +312,7 @@ impl Entry {
             .as_ref()
             .is_some_and(|former| now < former.until);
         let is_settled = now >= self.began + limits.deadline;
-        self.held == 0 && !is_known && is_settled && !self.is_of_use(now)
+        self.held == 0 && !is_known && is_settled && !self.is_told(now)
     }
 }
 
@@ -278,9 +322,36 @@ impl Shared {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers `info` as the run before the one that is about to start.
+    /// A place among those in `table` who wait for workspace `id`.
+    fn place(self: &Arc<Self>, table: &mut Table, id: &WorkspaceId) -> Result<Place, NotWoken> {
+        let entry = table.workspaces.get_mut(id);
+        let held = entry.as_ref().map_or(0, |entry| entry.held);
+        if table.held >= self.limits.held || held >= self.limits.held_per_workspace {
+            return Err(NotWoken::QueueFull);
+        }
+        if let Some(entry) = entry {
+            entry.held += 1;
+        }
+        table.held += 1;
+        metrics::gauge!("gitpod_ws_proxy_held_requests").increment(1.0);
+        Ok(Place(Arc::clone(self), id.clone()))
+    }
+
+    /// Whether somebody waits for workspace `id`, and may go on waiting.
+    fn is_awaited(&self, id: &WorkspaceId) -> bool {
+        let held = self.lock().workspaces.get(id).map(|entry| entry.held);
+        held.is_some_and(|held| held > 0) && !*self.closed.borrow()
+    }
+
+    /// Remembers `info` as the run before the one that is about to start; but the one before
+    /// that if `info` never ran, since nobody has heard of its token.
     fn remember(&self, info: &WorkspaceInfo) {
         if let Some(entry) = self.lock().workspaces.get_mut(&info.id) {
+            let now = Instant::now();
+            let before = entry.former.as_ref();
+            if before.is_some_and(|former| former.next.is_none() && now < former.until) {
+                return;
+            }
             entry.former = Some(Former {
                 instance: info.instance.clone(),
                 token: info.owner_token.clone(),
@@ -302,7 +373,8 @@ impl Shared {
 }
 
 /// Of one who waits.
-struct Place(Arc<Shared>, WorkspaceId);
+#[derive(Debug)]
+pub(crate) struct Place(Arc<Shared>, WorkspaceId);
 
 impl Drop for Place {
     fn drop(&mut self) {
@@ -316,12 +388,18 @@ impl Drop for Place {
     }
 }
 
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("starter", &self.starter)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Wakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wakes")
-            .field("starter", &self.0.starter)
-            .field("limits", &self.0.limits)
-            .finish_non_exhaustive()
+        f.debug_tuple("Wakes").field(&self.0).finish()
     }
 }
 

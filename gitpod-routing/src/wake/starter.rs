@@ -37,6 +37,15 @@ pub trait Starter: fmt::Debug + Send + Sync + 'static {
     ///
     /// [`StartError`]; see the contract.
     async fn start(&self, info: &WorkspaceInfo) -> Result<(), StartError>;
+
+    /// Whether the run `ended`, which was over before it ran, was stopped because somebody
+    /// asked for that. Then it has not failed: for who still waits another one is started, once,
+    /// and whoever comes next need not wait for ten seconds.
+    ///
+    /// The default says no: every run that ends so early has failed.
+    async fn was_asked_to_stop(&self, _ended: &WorkspaceInfo) -> bool {
+        false
+    }
 }
 
 /// The workspace will not start. Clients are not told why; the log is.

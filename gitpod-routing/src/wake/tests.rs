@@ -175,3 +175,98 @@ async fn owner_of_the_run_before_is_known_for_a_while() {
     tokio::time::advance(FORMER_OWNER).await;
     assert!(wakes.former(&next).is_none() && wakes.settles_at(id).is_none());
 }
+
+/// Starts runs that never run; says of those that end that somebody asked for it.
+#[derive(Debug)]
+struct Stopped {
+    inner: MemoryStarter,
+    is_asked: bool,
+}
+
+#[async_trait]
+impl Starter for Stopped {
+    async fn start(&self, info: &WorkspaceInfo) -> Result<(), StartError> {
+        self.inner.start(info).await
+    }
+
+    async fn was_asked_to_stop(&self, _ended: &WorkspaceInfo) -> bool {
+        self.is_asked
+    }
+}
+
+/// Starts that are ended by whoever looks on.
+fn ended_starts(is_asked: bool) -> (MemoryProvider, MemoryStarter, Wakes) {
+    let (workspaces, inner, _) = wakes(RunState::Starting);
+    let starter = Stopped {
+        inner: inner.clone(),
+        is_asked,
+    };
+    let wakes = Wakes::new(Arc::new(starter), Arc::new(workspaces.clone()));
+    (workspaces, inner, wakes)
+}
+
+async fn turns() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_that_was_asked_for_is_no_failed_start_and_whoever_waits_comes_after_it() {
+    let (workspaces, starter, wakes) = ended_starts(true);
+    let waiting = || {
+        let wakes = wakes.clone();
+        tokio::spawn(async move { wakes.wake(&stopped()).await })
+    };
+    let first = waiting();
+    turns().await;
+    workspaces.insert(in_state(RunState::Stopped, "run-1"));
+    turns().await;
+    assert_eq!(starter.starts(), 2, "is started anew");
+    // Whoever was the owner before all that still is, of what never ran nobody has heard.
+    let second_run = in_state(RunState::Running, "run-2");
+    assert_eq!(wakes.former(&second_run).unwrap().instance.as_str(), "i-1");
+
+    workspaces.insert(in_state(RunState::Stopped, "run-2"));
+    assert_eq!(first.await.unwrap().unwrap_err(), NotWoken::Stopped);
+    assert_eq!(starter.starts(), 2, "once");
+    let next = waiting();
+    turns().await;
+    assert_eq!(starter.starts(), 3, "nobody has to wait for ten seconds");
+    workspaces.insert(in_state(RunState::Running, "run-3"));
+    assert!(next.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_that_nobody_waits_for_starts_nothing() {
+    let (workspaces, starter, wakes) = ended_starts(true);
+    let gone = wakes.hold(&stopped(), Duration::from_millis(10)).await;
+    assert_eq!(gone.unwrap_err(), NotWoken::TimedOut);
+    workspaces.insert(in_state(RunState::Stopped, "run-1"));
+    turns().await;
+    assert_eq!(starter.starts(), 1);
+    assert!(!wakes.is_under_way(&stopped().id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn start_that_failed_says_nothing_of_newer_runs() {
+    let (workspaces, starter, wakes) = ended_starts(false);
+    let first = tokio::spawn({
+        let wakes = wakes.clone();
+        async move { wakes.wake(&stopped()).await }
+    });
+    turns().await;
+    workspaces.insert(in_state(RunState::Stopped, "run-1"));
+    assert_eq!(first.await.unwrap().unwrap_err(), NotWoken::Failed);
+    let again = Arc::new(in_state(RunState::Stopped, "run-1"));
+    assert_eq!(wakes.wake(&again).await.unwrap_err(), NotWoken::Failed);
+    assert_eq!(starter.starts(), 1);
+    // Somebody has started it by hand, and it was stopped again.
+    let mut newer = in_state(RunState::Stopped, "i-9");
+    newer.created_at += Duration::from_secs(1);
+    workspaces.insert(newer.clone());
+    let newer = Arc::new(newer);
+    let early = wakes.hold(&newer, Duration::from_millis(10)).await;
+    assert_eq!(early.unwrap_err(), NotWoken::TimedOut);
+    assert_eq!(starter.starts(), 2);
+}
