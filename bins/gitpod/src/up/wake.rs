@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use gitpod_routing::{MemoryProvider, StartError, Starter, WakeLimits, Wakes, WorkspaceInfo};
+use support::limits::show_other;
 
 use super::config::Config;
 use crate::workspaces::Workspaces;
@@ -14,7 +15,15 @@ pub(super) fn wakes(config: &Config, starter: Arc<dyn Starter>, routes: MemoryPr
         .with_deadline(config.hold_for)
         .with_held_per_workspace(config.hold_requests)
         .with_held(config.hold_requests.saturating_mul(10));
+    show(&limits);
     Wakes::new(starter, Arc::new(routes)).with_limits(limits)
+}
+
+/// Among the other limits.
+fn show(limits: &WakeLimits) {
+    show_other("hold-for", limits.deadline.as_secs_f64());
+    #[expect(clippy::cast_precision_loss, reason = "no limit has so many digits")]
+    show_other("hold-requests", limits.held_per_workspace as f64);
 }
 
 /// Starts workspaces as `gitpod start` does.
@@ -32,5 +41,9 @@ impl Starter for StartAgain {
             Ok(outcome) => outcome.map_err(StartError::new),
             Err(why) => Err(StartError::new(why)),
         }
+    }
+
+    async fn was_asked_to_stop(&self, ended: &WorkspaceInfo) -> bool {
+        self.0.was_asked_to_stop(&ended.instance).await
     }
 }

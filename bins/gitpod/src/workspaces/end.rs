@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gitpod_bridge::InstanceStore;
 use gitpod_lifecycle::{Cluster, Description, ManageError, StopPolicy, runner_name};
 use gitpod_routing::InstanceId;
 use tokio::task::JoinSet;
@@ -71,5 +72,16 @@ impl Workspaces {
         };
         let ended = tokio::time::timeout(BY_FORCE, ended).await;
         ended.map_err(|_| WorkspaceError::DoesNotStop(spec.workspace.to_string()))
+    }
+
+    /// Whether run `ended` is over because somebody asked for that, as far as can be told.
+    pub(crate) async fn was_asked_to_stop(&self, ended: &InstanceId) -> bool {
+        // Routing hears of the end before it is written down.
+        if self.stopped(ended).await.is_err() {
+            return false;
+        }
+        let row = self.shared.store.instance(ended).await;
+        let conditions = row.ok().flatten().map(|row| row.state.conditions);
+        conditions.is_some_and(|conditions| conditions.stopped_by_request == Some(true))
     }
 }
