@@ -232,7 +232,7 @@ impl Switch {
         protocol: HeaderValue,
         request: &mut Request<B>,
     ) -> Result<Self, Refusal> {
-        let seat = shared.upgrades.admit(&permit.info().id);
+        let seat = shared.upgrades.admit(&permit.info().id, permit.access());
         let place = Place {
             _seat: seat.ok_or(Refusal::OverLimit(Limit::Upgrades))?,
             stay: request.extensions_mut().remove(),
