@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gitpod_lifecycle::ConditionType;
 use gitpod_routing::{StartError, Starter, WorkspaceInfo};
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tonic::Status;
 use tonic::transport::Channel;
+use tonic::{Response, Status};
 
 use crate::client::is_lost;
-use crate::local::StartRequest;
 use crate::local::start_request::What;
 use crate::local::workspaces_client::WorkspacesClient;
+use crate::local::{DescribeRequest, StartRequest};
 
 /// Has workspaces started by this process; by somebody else, once there is somebody else.
 ///
@@ -92,5 +93,25 @@ impl Starter for SwitchedStarter {
             }
         }
         self.start_elsewhere(info).await
+    }
+
+    async fn was_asked_to_stop(&self, ended: &WorkspaceInfo) -> bool {
+        if self.is_this() {
+            return self.before.was_asked_to_stop(ended).await;
+        }
+        let who = self.who.borrow().clone();
+        let Who::Other(mut other) = who else {
+            return false;
+        };
+        let request = DescribeRequest {
+            workspace_id: ended.id.to_string(),
+        };
+        let told = other.describe(request).await.map(Response::into_inner);
+        told.is_ok_and(|told| {
+            let latest = told.workspace.map(|latest| latest.instance_id);
+            let mut conditions = told.conditions.iter();
+            latest.as_deref() == Some(ended.instance.as_str())
+                && conditions.any(|it| it.r#type == ConditionType::StoppedByRequest.as_str())
+        })
     }
 }
