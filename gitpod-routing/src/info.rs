@@ -92,6 +92,49 @@ pub struct WorkspaceInfo {
     pub ssh_public_keys: Vec<Arc<str>>,
     /// When this run was created. The newest run of a workspace is the one routed to.
     pub created_at: SystemTime,
+    /// Runs before this one whose owner is still taken for hers; nearly always none.
+    pub former_owners: Vec<FormerOwner>,
+}
+
+/// A run whose owner is still the owner of its workspace, though another one came after it: it
+/// was started by somebody who came, so she has not heard of its token yet.
+///
+/// Who comes with its token or its cookie is let in, and her browser is handed the cookie of
+/// the run that is there. Looked at where a [`WorkspaceProxy`](crate::WorkspaceProxy) signs
+/// people in, by links or after a start.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FormerOwner {
+    /// Which run: its cookies have its name.
+    pub instance: InstanceId,
+    /// Proves its owner.
+    pub token: OwnerToken,
+    /// When that is over; `None` if only something new ends it.
+    pub until: Option<SystemTime>,
+}
+
+impl FormerOwner {
+    /// Who has the `token` of run `instance`, until somebody says otherwise.
+    #[must_use]
+    pub fn new(instance: InstanceId, token: OwnerToken) -> Self {
+        Self {
+            instance,
+            token,
+            until: None,
+        }
+    }
+
+    /// Until `end` at most.
+    #[must_use]
+    pub fn until(mut self, end: SystemTime) -> Self {
+        self.until = Some(end);
+        self
+    }
+
+    /// Whether it still holds at `now`.
+    pub(crate) fn holds_at(&self, now: SystemTime) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
 }
 
 impl WorkspaceInfo {
@@ -110,6 +153,7 @@ impl WorkspaceInfo {
             owner: "".into(),
             ssh_public_keys: Vec::new(),
             created_at: SystemTime::UNIX_EPOCH,
+            former_owners: Vec::new(),
         }
     }
 
@@ -138,6 +182,13 @@ impl WorkspaceInfo {
     #[must_use]
     pub fn with_admission(mut self, admission: Admission) -> Self {
         self.admission = admission;
+        self
+    }
+
+    /// With the owners of these runs before it.
+    #[must_use]
+    pub fn with_former_owners(mut self, owners: Vec<FormerOwner>) -> Self {
+        self.former_owners = owners;
         self
     }
 

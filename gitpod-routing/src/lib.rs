@@ -134,6 +134,8 @@ mod change;
 mod checked_stream;
 #[cfg(feature = "proxy")]
 mod connection_timer;
+#[cfg(feature = "proxy")]
+mod cut;
 #[cfg(feature = "testing")]
 pub mod conformance;
 #[cfg(feature = "proxy")]
@@ -177,6 +179,8 @@ pub use self::checked_stream::CheckedStream;
 #[cfg(feature = "proxy")]
 pub use self::connection_timer::ConnectionTimer;
 #[cfg(feature = "proxy")]
+pub use self::cut::Cut;
+#[cfg(feature = "proxy")]
 pub use self::forward::{
     ConnectError, Connection, Connector, DialTarget, DirectConnector, Forward, ForwardBody,
     ForwardOptions, Io, PodPorts, TlsClient,
@@ -187,8 +191,8 @@ pub use self::host::{
 };
 pub use self::id::{IdError, InstanceId, WorkspaceId};
 pub use self::info::{
-    Admission, BoxError, Lookup, PortInfo, Protocol, ProviderError, RunState, Visibility,
-    WakePolicy, WorkspaceInfo, WorkspaceInfoProvider,
+    Admission, BoxError, FormerOwner, Lookup, PortInfo, Protocol, ProviderError, RunState,
+    Visibility, WakePolicy, WorkspaceInfo, WorkspaceInfoProvider,
 };
 pub use self::jitter::Jitter;
 #[cfg(feature = "sign-in")]

@@ -1,7 +1,7 @@
 //! [`InstanceStore`] over SQLite.
 
 use async_trait::async_trait;
-use gitpod_routing::InstanceId;
+use gitpod_routing::{InstanceId, WorkspaceId};
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
@@ -42,6 +42,17 @@ impl SqliteStore {
         found.map_err(|error| self.place.explain(error))
     }
 
+    /// The newest instance of workspace `id` that ever ran.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it cannot be read.
+    pub async fn last_that_ran(&self, id: &WorkspaceId) -> Result<Option<InstanceRow>, StoreError> {
+        let mut connection = self.connect(&self.reader).await?;
+        let found = last_that_ran(&mut connection, id).await;
+        found.map_err(|error| self.place.explain(error))
+    }
+
     pub(super) async fn connect(
         &self,
         pool: &SqlitePool,
@@ -59,4 +70,18 @@ async fn live(connection: &mut SqliteConnection) -> Result<Vec<InstanceRow>, sql
     );
     let rows = query.fetch_all(connection).await?;
     rows.iter().map(row::instance).collect()
+}
+
+async fn last_that_ran(
+    connection: &mut SqliteConnection,
+    id: &WorkspaceId,
+) -> Result<Option<InstanceRow>, sqlx::Error> {
+    let query = sqlx::query(
+        "SELECT i.*, w.owner_id FROM workspace_instance i
+         JOIN workspace w ON w.id = i.workspace_id
+         WHERE i.workspace_id = ? AND i.started_at IS NOT NULL
+         ORDER BY i.created_at DESC LIMIT 1",
+    );
+    let found = query.bind(id.as_str()).fetch_optional(connection).await?;
+    found.as_ref().map(row::instance).transpose()
 }

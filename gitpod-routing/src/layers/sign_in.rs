@@ -176,19 +176,39 @@ impl Way {
             || (self.links.is_some() && is_visitor())
     }
 
-    /// Where the owner of the run before this one shows its token, if that is who comes.
-    #[cfg(feature = "wake")]
+    /// Where the owner of a run before this one shows its token, if that is who comes.
     fn returning_owner(&self, located: &Located, headers: &HeaderMap) -> Option<Source> {
+        let shown = self.former_owner(located, headers)?;
+        (!self.is_owner(located, headers)).then_some(shown)
+    }
+
+    /// Where the token of a run is shown that counts beside that of this one.
+    fn former_owner(&self, located: &Located, headers: &HeaderMap) -> Option<Source> {
+        let owners = &located.info.former_owners;
+        if owners.is_empty() {
+            return self.owner_before_wake(located, headers);
+        }
+        let now = SystemTime::now();
+        let mut owners = owners.iter().filter(|owner| owner.holds_at(now));
+        let shown = owners.find_map(|owner| {
+            let presented = Presented::find(headers, &self.cookies, &owner.instance);
+            presented.matches(&owner.token).ok()?;
+            Some(presented.source())
+        });
+        shown.or_else(|| self.owner_before_wake(located, headers))
+    }
+
+    #[cfg(feature = "wake")]
+    fn owner_before_wake(&self, located: &Located, headers: &HeaderMap) -> Option<Source> {
         let former = self.wakes.as_ref()?.former(&located.info)?;
         let presented = Presented::find(headers, &self.cookies, &former.instance);
-        let is_returning =
-            !self.is_owner(located, headers) && presented.matches(&former.token).is_ok();
-        is_returning.then_some(presented.source())
+        presented.matches(&former.token).ok()?;
+        Some(presented.source())
     }
 
     #[cfg(not(feature = "wake"))]
     #[expect(clippy::unused_self, reason = "nothing was started here")]
-    fn returning_owner(&self, _: &Located, _: &HeaderMap) -> Option<Source> {
+    fn owner_before_wake(&self, _: &Located, _: &HeaderMap) -> Option<Source> {
         None
     }
 
@@ -237,8 +257,9 @@ impl Way {
         let headers = request.headers();
         if let Some(source) = self.returning_owner(&located, headers) {
             located.is_returning_owner = true;
-            let cookie = self.new_cookie(&located, source);
+            let info = Arc::clone(&located.info);
             let mut answer = inner.call(Routed::new(located, request)).await?;
+            let cookie = self.new_cookie(&info, source);
             add_cookie(answer.headers_mut(), cookie);
             return Ok(answer);
         }
@@ -252,13 +273,15 @@ impl Way {
         inner.call(Routed::new(located, request)).await
     }
 
-    /// The owner cookie of this run, for who came with that of the one before.
-    fn new_cookie(&self, located: &Located, shown_in: Source) -> Option<HeaderValue> {
-        let has_token = !located.info.owner_token.expose().is_empty();
-        let handover = self
-            .handover()
-            .filter(|_| has_token && shown_in == Source::Cookie)?;
-        handover.owner(&located.info)
+    /// The owner cookie of the run of `info`, or of the one that was started in its place, for
+    /// who came with that of one before.
+    fn new_cookie(&self, info: &WorkspaceInfo, shown_in: Source) -> Option<HeaderValue> {
+        let has_token = !info.owner_token.expose().is_empty();
+        if !has_token || shown_in != Source::Cookie {
+            return None;
+        }
+        let after = self.cookie_after(info);
+        after.or_else(|| self.handover()?.owner(info))
     }
 
     /// Notes the share that one of the cookies in `headers` proves.

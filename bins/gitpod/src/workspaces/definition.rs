@@ -9,6 +9,7 @@ use gitpod_bridge::Workspace;
 use gitpod_lifecycle::GoDuration;
 use serde::{Deserialize, Serialize};
 
+use super::former::Former;
 use crate::cli::{Checkout, PortVisibility, Wake};
 use crate::local::Repository;
 use crate::print;
@@ -34,6 +35,9 @@ pub(crate) struct Definition {
     /// Who may use which port, whatever `.gitpod.yml` says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) ports: BTreeMap<u16, PortVisibility>,
+    /// Earlier runs whose owner is still known by their token, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) former: Vec<Former>,
 }
 
 impl fmt::Debug for Definition {

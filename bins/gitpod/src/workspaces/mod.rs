@@ -12,6 +12,7 @@ mod access_service;
 mod definition;
 mod end;
 mod error;
+mod former;
 mod logs;
 mod name;
 mod orphan;
@@ -187,7 +188,13 @@ impl Workspaces {
     }
 
     async fn view(&self, record: &WorkspaceRecord) -> local::Workspace {
-        let mut workspace = view::workspace(record, self.shared.manager.settings());
+        let ended = record.latest.as_ref().filter(|row| row.is_stopped());
+        let ran = match ended {
+            Some(row) => self.last_that_ran(row).await,
+            None => None,
+        };
+        let settings = self.shared.manager.settings();
+        let mut workspace = view::workspace(record, ran.as_ref(), settings);
         if let Some(ssh) = self.shared.ssh {
             workspace.ssh = ssh.command_line(&workspace.id);
         }

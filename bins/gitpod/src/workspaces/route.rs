@@ -6,23 +6,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gitpod_bridge::{ExposedPort, InstanceRow, PortProtocol, PortVisibility};
 use gitpod_lifecycle::StatusUpdate;
 use gitpod_routing::{
-    MemoryProvider, OwnerToken, PortInfo, Protocol, RunState, WakePolicy, WorkspaceId,
-    WorkspaceInfo,
+    FormerOwner, InstanceId, MemoryProvider, OwnerToken, PortInfo, Protocol, RunState, WakePolicy,
+    WorkspaceId, WorkspaceInfo,
 };
 
-/// What routing is told: of each workspace its latest run, and who may wake it.
+/// What routing is told: of each workspace its latest run, who may wake it, and whose owner is
+/// known beside that of the run.
 #[derive(Debug)]
 pub(super) struct Routes {
     table: MemoryProvider,
     /// Held while the table is changed, so that no change overwrites another one.
-    policies: Mutex<HashMap<WorkspaceId, WakePolicy>>,
+    kept: Mutex<HashMap<WorkspaceId, Kept>>,
+}
+
+/// What is kept of a workspace from run to run.
+#[derive(Debug, Default)]
+struct Kept {
+    policy: WakePolicy,
+    former_owners: Vec<FormerOwner>,
+    /// The last run that came as far as to run.
+    ran: Option<InstanceId>,
 }
 
 impl Routes {
     pub(super) fn new(table: MemoryProvider) -> Self {
         Self {
             table,
-            policies: Mutex::default(),
+            kept: Mutex::default(),
         }
     }
 
@@ -36,55 +46,95 @@ impl Routes {
         }
     }
 
-    /// Tells of a run that ended before this process began, or just now.
-    pub(super) fn tell_stopped(&self, row: &InstanceRow) {
-        self.insert(stopped(row));
+    /// Tells of a run that ended before this process began, or just now, if `ran` is the last
+    /// one that ran.
+    pub(super) fn tell_stopped(&self, row: &InstanceRow, ran: Option<&InstanceRow>) {
+        let mut info = stopped(row);
+        if let Some(ran) = ran {
+            self.lock().entry(info.id.clone()).or_default().ran = Some(ran.id.clone());
+            keep_ports(&mut info, &stopped(ran));
+        }
+        self.insert(info);
     }
 
     /// From now on workspace `id` is woken as `policy` says.
     pub(super) fn set_policy(&self, id: &WorkspaceId, policy: WakePolicy) {
-        let mut policies = self.lock();
-        policies.insert(id.clone(), policy);
+        self.keep(id, |kept| kept.policy = policy);
+    }
+
+    /// From now on the owners of these runs are known, too, in workspace `id`.
+    pub(super) fn set_former(&self, id: &WorkspaceId, owners: Vec<FormerOwner>) {
+        self.keep(id, |kept| kept.former_owners = owners);
+    }
+
+    fn keep(&self, id: &WorkspaceId, change: impl FnOnce(&mut Kept)) {
+        let mut all = self.lock();
+        let kept = all.entry(id.clone()).or_default();
+        change(kept);
         if let Some(known) = self.table.get(id) {
-            let changed = WorkspaceInfo::clone(&known).with_wake(policy);
-            self.table.insert(changed);
+            self.table.insert(kept.add_to(WorkspaceInfo::clone(&known)));
         }
     }
 
-    /// Workspace `id` was said to be woken as `policy` says, unless something newer is known.
-    pub(super) fn learn_policy(&self, id: &WorkspaceId, policy: WakePolicy) {
-        self.lock().entry(id.clone()).or_insert(policy);
+    /// Workspace `id` was said to be woken as `policy` says, and these owners to be known in it,
+    /// unless something newer is known.
+    pub(super) fn learn(&self, id: &WorkspaceId, policy: WakePolicy, owners: Vec<FormerOwner>) {
+        self.lock().entry(id.clone()).or_insert_with(|| Kept {
+            policy,
+            former_owners: owners,
+            ran: None,
+        });
     }
 
     pub(super) fn forget(&self, id: &WorkspaceId) {
-        let mut policies = self.lock();
-        policies.remove(id);
+        let mut all = self.lock();
+        all.remove(id);
         self.table.remove(id);
     }
 
     fn insert(&self, mut info: WorkspaceInfo) {
-        let policies = self.lock();
+        let mut all = self.lock();
+        let kept = all.entry(info.id.clone()).or_default();
+        if info.state == RunState::Running {
+            kept.ran = Some(info.instance.clone());
+        }
         if let Some(known) = self.table.get(&info.id) {
             if known.instance != info.instance && known.created_at > info.created_at {
                 return;
             }
-            if info.state == RunState::Starting {
+            if !kept.knows_to_run(&info) {
                 keep_ports(&mut info, &known);
             }
         }
-        let policy = policies.get(&info.id).copied();
-        self.table
-            .insert(info.with_wake(policy.unwrap_or_default()));
+        self.table.insert(kept.add_to(info));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, WakePolicy>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Kept>> {
         // Nothing in it is half done when a thread panics.
-        self.policies.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Until its content is there, a run does not know what `.gitpod.yml` says of its ports. Who
-/// might use one before is held until then, and not sent away.
+impl Kept {
+    fn add_to(&self, info: WorkspaceInfo) -> WorkspaceInfo {
+        let mut owners = self.former_owners.clone();
+        if info.state == RunState::Stopped && !self.knows_to_run(&info) {
+            // Nobody was told of its token.
+            owners.iter_mut().for_each(|owner| owner.until = None);
+        }
+        let info = info.with_wake(self.policy);
+        info.with_former_owners(owners)
+    }
+
+    /// Whether the run of `info` runs, or did.
+    fn knows_to_run(&self, info: &WorkspaceInfo) -> bool {
+        self.ran.as_ref() == Some(&info.instance)
+    }
+}
+
+/// Until its content is there, a run does not know what `.gitpod.yml` says of its ports, and one
+/// that fails never does. Who might use one before is held until then, or may have it started
+/// again, and is not sent away.
 fn keep_ports(starting: &mut WorkspaceInfo, known: &WorkspaceInfo) {
     for port in &known.ports {
         if starting.port(port.number).is_none() {
@@ -163,11 +213,11 @@ mod tests {
     fn policy_holds_for_every_run_and_is_changed_in_the_present_one() {
         let table = MemoryProvider::new();
         let routes = Routes::new(table.clone());
-        routes.learn_policy(&id(), WakePolicy::Never);
+        routes.learn(&id(), WakePolicy::Never, Vec::new());
         routes.insert(info("i-1", 1));
         assert_eq!(table.get(&id()).unwrap().wake, WakePolicy::Never);
         routes.set_policy(&id(), WakePolicy::Anyone);
-        routes.learn_policy(&id(), WakePolicy::Never); // read before the change
+        routes.learn(&id(), WakePolicy::Never, Vec::new()); // read before the change
         assert_eq!(table.get(&id()).unwrap().wake, WakePolicy::Anyone);
         routes.insert(info("i-2", 2));
         let known = table.get(&id()).unwrap();

@@ -8,6 +8,7 @@ use gitpod_routing::{InstanceId, WorkspaceId};
 use jiff::Timestamp;
 
 use super::definition::{self, Definition};
+use super::former::StartedBy;
 use super::{CLUSTER, Opening, WorkspaceError, Workspaces, name};
 use crate::cli::{PortVisibility, Wake};
 use crate::repository;
@@ -82,8 +83,8 @@ impl Workspaces {
         if let Some(row) = record.latest.as_ref().filter(|row| !row.is_stopped()) {
             return Ok(row.id.clone());
         }
-        let definition = definition::of(&record.workspace);
-        definition.check()?;
+        definition::of(&record.workspace).check()?;
+        let definition = self.keep_former(&record, StartedBy::Owner).await?;
         self.run(id, &definition).await
     }
 

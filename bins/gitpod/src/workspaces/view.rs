@@ -9,10 +9,14 @@ use jiff::Timestamp;
 use super::definition::{self, Definition};
 use crate::local;
 
-/// One workspace and its latest run, as its row says.
+/// One workspace and its latest run, as its row says. If that is over, `ran` is the last that ran.
 ///
 /// URLs are those of this process, which may listen elsewhere than an earlier one.
-pub(super) fn workspace(record: &WorkspaceRecord, settings: &Settings) -> local::Workspace {
+pub(super) fn workspace(
+    record: &WorkspaceRecord,
+    ran: Option<&InstanceRow>,
+    settings: &Settings,
+) -> local::Workspace {
     let id = record.workspace.id.as_str();
     let definition = definition::of(&record.workspace);
     let workspace = local::Workspace {
@@ -34,7 +38,7 @@ pub(super) fn workspace(record: &WorkspaceRecord, settings: &Settings) -> local:
             .url_template
             .of_workspace(row.id.as_str(), id, &settings.host_url),
         owner_token: token.map_or_else(String::new, |token| token.expose().to_owned()),
-        ports: ports(row, &definition, settings),
+        ports: ports(row, ran, &definition, settings),
         failure: failure(row),
         ..workspace
     }
@@ -45,9 +49,15 @@ fn failure(row: &InstanceRow) -> String {
     conditions.failed.clone().unwrap_or_default()
 }
 
-/// Those of the run; of one that is over, as the next will have them.
-fn ports(row: &InstanceRow, definition: &Definition, settings: &Settings) -> Vec<local::Port> {
-    let exposed = row.state.exposed_ports.iter();
+/// Those of the run; of one that is over, as the next will have them: a run that failed has not
+/// come as far as to know.
+fn ports(
+    row: &InstanceRow,
+    ran: Option<&InstanceRow>,
+    definition: &Definition,
+    settings: &Settings,
+) -> Vec<local::Port> {
+    let exposed = ran.unwrap_or(row).state.exposed_ports.iter();
     let mut ports: Vec<_> = exposed.map(|it| port(it, row, settings)).collect();
     if !row.is_stopped() {
         return ports;

@@ -4,7 +4,8 @@ use clap::ValueEnum;
 use gitpod_bridge::Workspace;
 use gitpod_routing::{InstanceId, WakePolicy, WorkspaceId};
 
-use super::{WorkspaceError, Workspaces, definition};
+use super::former::StartedBy;
+use super::{WorkspaceError, Workspaces};
 use crate::cli::Wake;
 
 impl Workspaces {
@@ -48,7 +49,7 @@ impl Workspaces {
             Some(_) => self.stopped(ended).await?,
             None => {}
         }
-        let definition = definition::of(&record.workspace);
+        let definition = self.keep_former(&record, StartedBy::Visitor).await?;
         self.run(id, &definition).await.map(drop)
     }
 }

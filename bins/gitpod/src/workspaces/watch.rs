@@ -62,7 +62,7 @@ impl Workspaces {
         match self.shared.store.workspaces().await {
             Ok(records) => {
                 for record in &records {
-                    self.tell_route_of(record);
+                    self.tell_route_of(record).await;
                 }
             }
             Err(why) => tracing::warn!(%why, "cannot list workspaces"),
@@ -77,13 +77,18 @@ impl Workspaces {
         }
     }
 
-    fn tell_route_of(&self, record: &WorkspaceRecord) {
+    async fn tell_route_of(&self, record: &WorkspaceRecord) {
         let routes = &self.shared.routes;
-        let policy = definition::of(&record.workspace).wake.into();
-        routes.learn_policy(&record.workspace.id, policy);
+        let definition = definition::of(&record.workspace);
+        let owners = self.former_owners(&definition).await.unwrap_or_else(|why| {
+            tracing::warn!(%why, "owners of former runs are not known");
+            Vec::new()
+        });
+        routes.learn(&record.workspace.id, definition.wake.into(), owners);
         let ended = record.latest.as_ref().filter(|row| row.is_stopped());
         if let Some(row) = ended {
-            routes.tell_stopped(row);
+            let ran = self.last_that_ran(row).await;
+            routes.tell_stopped(row, ran.as_ref());
         }
     }
 

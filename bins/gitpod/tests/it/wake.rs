@@ -23,18 +23,18 @@ fn streams(port: u16, before: &str, visibility: &str) -> tempfile::TempDir {
 }
 
 /// A workspace that has run and is stopped.
-struct Asleep {
-    up: Up,
-    workspace: Workspace,
-    port: u16,
+pub(crate) struct Asleep {
+    pub(crate) up: Up,
+    pub(crate) workspace: Workspace,
+    pub(crate) port: u16,
 }
 
 impl Asleep {
-    fn new(start: &[&str]) -> Self {
+    pub(crate) fn new(start: &[&str]) -> Self {
         Self::with(&[], start, ":", "private")
     }
 
-    fn with(args: &[&str], start: &[&str], before: &str, visibility: &str) -> Self {
+    pub(crate) fn with(args: &[&str], start: &[&str], before: &str, visibility: &str) -> Self {
         let asleep = Self::awake(args, start, before, visibility);
         let stopped = asleep.up.run(&["stop", "--now", asleep.workspace.id()]);
         assert!(stopped.status.success(), "{}", asleep.up.log());
@@ -66,7 +66,7 @@ impl Asleep {
     }
 
     /// What is sent by `method`, with these fields and this body.
-    fn send(&self, method: &str, fields: &[(&str, &str)], body: &[u8]) -> Response {
+    pub(crate) fn send(&self, method: &str, fields: &[(&str, &str)], body: &[u8]) -> Response {
         let host = self.workspace.host(self.port);
         let mut head = format!("{method} / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
         for (name, value) in fields {
@@ -81,7 +81,7 @@ impl Asleep {
         Response(String::from_utf8_lossy(&text).into_owned())
     }
 
-    fn cookie(&self) -> String {
+    pub(crate) fn cookie(&self) -> String {
         let instance = self.workspace.0["instance_id"].as_str().unwrap();
         format!(
             "_ws_localhost_ws_{instance}_owner_={}",
