@@ -1,7 +1,9 @@
 //! Rows of instances that nobody runs.
 
-use gitpod_bridge::{InstanceStore, StopOrigin, stop_instance};
-use gitpod_lifecycle::ManageError;
+use gitpod_bridge::{
+    InstancePhase, InstanceStore, StopOrigin, WorkspaceRecord, WorkspaceStore, stop_instance,
+};
+use gitpod_lifecycle::{ManageError, WorkspaceName};
 use gitpod_routing::InstanceId;
 
 use super::{WorkspaceError, Workspaces};
@@ -21,6 +23,39 @@ impl Workspaces {
             }
         }
         Ok(())
+    }
+
+    /// Removes workspaces that are no more than rows: the `up` that made them was killed before
+    /// anything of them was on the disk, and nobody was told that they exist.
+    pub(crate) async fn forget_unmade(&self) -> Result<(), WorkspaceError> {
+        for record in self.shared.store.workspaces().await? {
+            let id = &record.workspace.id;
+            if self.is_unmade(&record).await? {
+                self.shared.store.delete_workspace(id).await?;
+                tracing::info!(workspace = %id, "was not made to its end, and is forgotten");
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_unmade(&self, record: &WorkspaceRecord) -> Result<bool, WorkspaceError> {
+        let dir = self
+            .layout()
+            .workspace(&WorkspaceName::from(&record.workspace.id))?;
+        if dir.exists() {
+            return Ok(false);
+        }
+        let Some(row) = &record.latest else {
+            return Ok(true);
+        };
+        if row.state.phase != InstancePhase::Pending || row.state.status_version != 0 {
+            return Ok(false);
+        }
+        match self.shared.manager.describe(&row.id).await {
+            Ok(_) => Ok(false),
+            Err(ManageError::NotFound(_)) => Ok(true),
+            Err(why) => Err(why.into()),
+        }
     }
 
     pub(super) async fn mark_stopped(

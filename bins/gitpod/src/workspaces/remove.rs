@@ -28,26 +28,63 @@ impl Workspaces {
         self.stop_in_turn(id, policy).await
     }
 
-    /// Stops a workspace and removes its files, logs and rows.
+    /// Stops a workspace and removes its files, logs and rows. That it is to be done is on the
+    /// disk before anything ends: if this process is killed, the next one does it.
     pub(crate) async fn delete(&self, id: &WorkspaceId) -> Result<(), WorkspaceError> {
-        let policy = StopPolicy::Immediately;
-        self.ask_to_stop(id, policy).await?;
-        let _turn = self.shared.turns.wait(id).await;
-        self.stop_in_turn(id, policy).await?;
+        self.record(id).await?;
         let removal = Removal::of(id, self.layout());
         removal.begin()?;
-        self.finish_removal(&removal).await
+        // Before this one's turn: it may hurry a stop that is under way.
+        let asked = self.ask_to_stop(id, StopPolicy::Immediately).await;
+        let _turn = self.shared.turns.wait(id).await;
+        asked?;
+        self.stop_and_remove(&removal).await
     }
 
-    /// Does the rest of the removals that an `up` had begun which was killed.
+    /// Does the rest of the removals that an `up` had begun which was killed, but for those of
+    /// runs that are not over. Nobody else may change anything yet.
     pub(crate) async fn finish_removals(&self) -> std::io::Result<()> {
         for removal in Removal::all(self.layout())? {
+            if self.runs(removal.workspace()).await {
+                continue;
+            }
             if let Err(why) = self.finish_removal(&removal).await {
-                let why = &why as &dyn std::error::Error;
-                tracing::warn!(workspace = %removal.workspace(), why, "not removed; delete it again");
+                tell_not_removed(&removal, &why);
             }
         }
         Ok(())
+    }
+
+    /// Does the rest of those whose runs are not over, too. Whoever comes waits for that.
+    pub(crate) async fn finish_deletions(&self) -> std::io::Result<()> {
+        for removal in Removal::all(self.layout())? {
+            let turn = self.shared.turns.wait(removal.workspace()).await;
+            let this = self.clone();
+            tokio::spawn(async move {
+                let _turn = turn;
+                if let Err(why) = this.stop_and_remove(&removal).await {
+                    tell_not_removed(&removal, &why);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    async fn runs(&self, id: &WorkspaceId) -> bool {
+        let latest = self.record(id).await.ok().and_then(|it| it.latest);
+        latest.is_some_and(|row| !row.is_stopped())
+    }
+
+    /// In the workspace's turn.
+    async fn stop_and_remove(&self, removal: &Removal) -> Result<(), WorkspaceError> {
+        let policy = StopPolicy::Immediately;
+        // Somebody else's removal of the same, which is over, has ended this one's note.
+        removal.begin()?;
+        if let Err(why) = self.stop_in_turn(removal.workspace(), policy).await {
+            removal.end()?;
+            return Err(why);
+        }
+        self.finish_removal(removal).await
     }
 
     /// Removes all of it, or fails; in neither case it is tried again later, when its user
@@ -134,6 +171,11 @@ impl Workspaces {
             }
         }
     }
+}
+
+fn tell_not_removed(removal: &Removal, why: &WorkspaceError) {
+    let why = why as &dyn std::error::Error;
+    tracing::warn!(workspace = %removal.workspace(), why, "not removed; delete it again");
 }
 
 async fn remove_dir(dir: &std::path::Path) -> std::io::Result<()> {
