@@ -10,7 +10,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status};
 use tower::service_fn;
 
-use super::again::Persistent;
+use super::again::{Persistent, is_lost};
 use crate::cli::StateDir;
 use crate::exit::{Failure, Kind};
 use crate::local::access_client::AccessClient;
@@ -86,9 +86,9 @@ pub(super) fn failure(what: &str, status: &Status) -> Failure {
         Code::NotFound => Failure::new(Kind::NoSuchWorkspace, message)
             .fix("`gitpod list` shows the workspaces there are"),
         Code::DeadlineExceeded => Failure::new(Kind::TimedOut, what).why(message),
-        Code::Unavailable => Failure::new(Kind::NotRunning, "`gitpod up` has gone away")
-            .why(message)
-            .fix("start it again with `gitpod up`"),
+        _ if is_lost(status) => Failure::new(Kind::NotRunning, what)
+            .why("`gitpod up` has ended before it answered; it may have done this, or not")
+            .fix("start it again with `gitpod up`, then look with `gitpod list`"),
         _ => match message.split_once("; fix: ") {
             Some((why, fix)) => Failure::failed(what).why(why).fix(fix),
             None => Failure::failed(what).why(message),
