@@ -91,6 +91,14 @@ impl HeldStateDir {
     pub(crate) fn listen(&self, name: &str) -> io::Result<std::os::unix::net::UnixListener> {
         listen_privately(&self.path.join(name))
     }
+
+    /// Removes these sockets, at which nobody will answer any more.
+    pub(crate) fn remove_sockets(&self, names: &[&str]) {
+        for name in names {
+            // One that stays is in nobody's way.
+            let _ = std::fs::remove_file(self.path.join(name));
+        }
+    }
 }
 
 /// Makes a directory and what is above it. What is put into it survives a power failure

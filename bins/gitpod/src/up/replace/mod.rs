@@ -35,7 +35,7 @@ pub(super) use self::start::SwitchedStarter;
 pub(super) use self::take::{Predecessor, take};
 
 /// Where the old one is asked, in the state directory.
-const SOCKET: &str = "replace.sock";
+pub(super) const SOCKET: &str = "replace.sock";
 /// Both must speak the same.
 const PROTOCOL: u32 = 2;
 
