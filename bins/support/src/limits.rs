@@ -329,8 +329,15 @@ impl Limits {
                 Unit::Count | Unit::Bytes => self.value(limit) as f64,
             };
             metrics::gauge!("gitpod_limit", "limit" => limit.name()).set(value);
+            // So that the first time can be told from the beginning.
+            metrics::counter!("gitpod_limit_refusals_total", "limit" => limit.name()).increment(0);
         }
     }
+}
+
+/// Shows a limit that is set elsewhere beside those of the table: in things, bytes or seconds.
+pub fn show_other(name: &'static str, value: f64) {
+    metrics::gauge!("gitpod_limit", "limit" => name).set(value);
 }
 
 /// `{"head-time": "5s", "streams": 50}`.

@@ -7,6 +7,8 @@
 //! | `/readyz` | 200 if every check passes, 503 if not; `?verbose` names each with its result |
 //! | `/healthz/NAME`, `/readyz/NAME` | one check |
 
+mod about;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -44,6 +46,7 @@ impl Metrics {
             .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), BUCKETS)
             .and_then(PrometheusBuilder::install_recorder)
             .context("cannot begin to measure")?;
+        about::describe_all();
         let upkeep = handle.clone();
         tokio::spawn(async move {
             loop {
@@ -237,6 +240,21 @@ mod tests {
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_measured_says_what_it_is() {
+        let operations = Operations::metrics(Metrics::start().unwrap());
+        crate::limits::Limits::new().show([crate::limits::Limit::HeadTime]);
+        metrics::counter!("gitpod_ws_proxy_wakes_total", "outcome" => "running").increment(1);
+        let (_, told) = ask(&operations, "/metrics").await;
+        for line in [
+            "# HELP gitpod_limit what a limit is: in things, bytes or seconds",
+            "gitpod_limit_refusals_total{limit=\"head-time\"} 0",
+            "# HELP gitpod_ws_proxy_wakes_total ",
+        ] {
+            assert!(told.contains(line), "{line} is not in\n{told}");
+        }
     }
 
     #[tokio::test]
