@@ -2,6 +2,10 @@
 
 pub(crate) mod decide;
 mod flight;
+#[cfg_attr(
+    not(feature = "proxy"),
+    expect(dead_code, reason = "only who dials needs it")
+)]
 mod patience;
 mod starter;
 

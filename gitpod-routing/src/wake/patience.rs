@@ -29,13 +29,11 @@ impl Patience {
     }
 
     /// Whether there is some left after `pause`.
-    #[cfg(feature = "proxy")]
     pub(crate) fn lasts(&self, pause: Duration) -> bool {
         Instant::now() + pause <= self.until
     }
 
     /// Takes a place among those who wait.
-    #[cfg(feature = "proxy")]
     pub(crate) fn take_place(&self) -> Result<Place, NotWoken> {
         let shared = &self.wakes.0;
         shared.place(&mut shared.lock(), &self.id)
