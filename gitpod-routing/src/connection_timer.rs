@@ -54,6 +54,7 @@ impl ConnectionTimer {
     }
 }
 
+#[expect(clippy::disallowed_types, reason = "hyper's trait is made of it")]
 impl Timer for ConnectionTimer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
         Box::pin(self.wait_until(Instant::now() + duration))

@@ -38,7 +38,7 @@ async fn told(address: SocketAddr, head: &str, before: &str) -> BTreeMap<u64, us
     let mut told = BTreeMap::new();
     for answer in soon("all answers", join_all(all)).await {
         assert_eq!(status(&answer), 503, "{answer}");
-        let (_, rest) = answer.split_once(before).expect(&answer);
+        let (_, rest) = answer.split_once(before).unwrap();
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
         *told.entry(digits.parse().unwrap()).or_default() += 1;
     }
