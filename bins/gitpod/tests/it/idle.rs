@@ -21,15 +21,17 @@ struct Stand<'a> {
     up: &'a Up,
     workspace: Workspace,
     port: u16,
+    /// For everybody, and nothing listens there.
+    closed: u16,
     end: &'a AtomicBool,
 }
 
 impl<'a> Stand<'a> {
     fn new(up: &'a Up, end: &'a AtomicBool) -> Self {
-        let port = free_port();
+        let (port, closed) = (free_port(), free_port());
         let script = program("streams.py").canonicalize().unwrap();
         let yml = format!(
-            "tasks:\n  - command: exec python3 {} {port}\nports:\n  - port: {port}\n",
+            "tasks:\n  - command: exec python3 {} {port}\nports:\n  - port: {port}\n  - port: {closed}\n    visibility: public\n",
             script.display()
         );
         let repo = repository(&[(".gitpod.yml", &yml)]);
@@ -41,6 +43,7 @@ impl<'a> Stand<'a> {
             up,
             workspace,
             port,
+            closed,
             end,
         }
     }
@@ -58,9 +61,13 @@ impl<'a> Stand<'a> {
 
     /// A request whose answer is left to come.
     fn begin(&self, path: &str, fields: &str) -> TcpStream {
+        self.send("GET", path, fields)
+    }
+
+    fn send(&self, method: &str, path: &str, fields: &str) -> TcpStream {
         let (host, token) = (self.workspace.host(self.port), self.workspace.token());
         let head = format!(
-            "GET {path} HTTP/1.1\r\nhost: {host}\r\nx-gitpod-owner-token: {token}\r\n{fields}\r\n"
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nx-gitpod-owner-token: {token}\r\n{fields}\r\n"
         );
         let mut stream = TcpStream::connect(self.up.address()).unwrap();
         stream.set_read_timeout(Some(BEAT)).unwrap();
@@ -96,7 +103,7 @@ impl<'a> Stand<'a> {
 type Doing = fn(&Stand<'_>);
 
 /// Each of these is somebody who uses the workspace.
-const USES: [(&str, Doing); 4] = [
+const USES: [(&str, Doing); 5] = [
     ("requests", |stand| {
         while stand.goes_on() {
             stand.up.owner_request(&stand.workspace, stand.port, "/");
@@ -112,6 +119,10 @@ const USES: [(&str, Doing); 4] = [
     ("a download", |stand| {
         stand.read_on(stand.begin("/download", ""));
     }),
+    ("a download that a page begins", |stand| {
+        let by_itself = "sec-fetch-mode: navigate\r\nsec-fetch-site: same-origin\r\n";
+        stand.read_on(stand.begin("/download", by_itself));
+    }),
     ("an upload", |stand| {
         let mut stream = stand.begin("/", "content-length: 100000000\r\n");
         while stand.goes_on() {
@@ -121,7 +132,7 @@ const USES: [(&str, Doing); 4] = [
 ];
 
 /// None of these is: programs and browsers do it by themselves.
-const NO_USES: [(&str, Doing); 7] = [
+const NO_USES: [(&str, Doing); 9] = [
     ("a socket in which the server pings", |stand| {
         let mut socket = stand.socket("/pings");
         while stand.goes_on() {
@@ -156,8 +167,24 @@ const NO_USES: [(&str, Doing); 7] = [
         while stand.goes_on() && stand.phase() == "running" {
             let (host, token) = (stand.workspace.ide_host(), stand.workspace.token());
             let token = [("x-gitpod-owner-token", token)];
-            let path = "/_supervisor/v1/status/ports";
-            stand.up.request(&host, path, &token);
+            for path in ["/_supervisor", "/%5fsupervisor"] {
+                let path = format!("{path}/v1/status/ports");
+                stand.up.request(&host, &path, &token);
+            }
+        }
+    }),
+    ("guests who find nobody", |stand| {
+        while stand.goes_on() && stand.phase() == "running" {
+            let answer = stand
+                .up
+                .request(&stand.workspace.host(stand.closed), "/", &[]);
+            assert!([404, 503].contains(&answer.status()), "{}", answer.0);
+        }
+    }),
+    ("pages that ask what they may ask for", |stand| {
+        while stand.goes_on() && stand.phase() == "running" {
+            let fields = "access-control-request-method: POST\r\nconnection: close\r\n";
+            stand.read_on(stand.send("OPTIONS", "/", fields));
         }
     }),
 ];
@@ -222,5 +249,22 @@ fn limit_of_two_seconds_spares_who_is_used_all_the_time_and_nobody_else() {
         assert_eq!(answer.status(), 200, "after {:?}", begin.elapsed());
         std::thread::sleep(BEAT);
     }
+    wait_until("it stops", || stand.phase() == "stopped");
+}
+
+#[test]
+fn time_in_which_up_did_not_run_does_not_count() {
+    let up = Up::with(&["--timeout", LIMIT]);
+    let end = AtomicBool::new(false);
+    let stand = Stand::new(&up, &end);
+    up.owner_request(&stand.workspace, stand.port, "/");
+    std::thread::sleep(BEAT * 4); // until it is told, which is not to count as of later
+    up.signal("STOP"); // as when a laptop is closed
+    std::thread::sleep(Duration::from_secs(9));
+    up.signal("CONT");
+    let told = up.describe(stand.workspace.id());
+    assert_eq!(told["phase"], "running", "{told}");
+    let why = told["alive_because"].as_str().unwrap();
+    assert!(why.contains(" do not count"), "{why}");
     wait_until("it stops", || stand.phase() == "stopped");
 }
