@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener, lookup_host};
 
 /// Where a server listens, or is found.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -144,16 +144,45 @@ impl Listener {
 
 /// All interfaces are those of IPv6, which take IPv4 as well, where the machine has it.
 async fn bind_tcp(host: &str, port: u16) -> io::Result<TcpListener> {
-    if !host.is_empty() {
-        return TcpListener::bind((host, port)).await;
+    if host.is_empty() {
+        let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        return match listen(everywhere) {
+            Err(why) if why.kind() != io::ErrorKind::AddrInUse => {
+                listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
+            }
+            bound => bound,
+        };
     }
-    match TcpListener::bind(("::", port)).await {
-        Err(why) if why.kind() != io::ErrorKind::AddrInUse => {
-            TcpListener::bind(("0.0.0.0", port)).await
+    let mut why = io::Error::new(io::ErrorKind::InvalidInput, "host has no address");
+    for address in lookup_host((host, port)).await? {
+        match listen(address) {
+            Ok(listener) => return Ok(listener),
+            Err(other) => why = other,
         }
-        bound => bound,
     }
+    Err(why)
 }
+
+/// Listens at `address`, with a queue as long as the system allows.
+///
+/// # Errors
+///
+/// If it is taken, or not ours to take. Must be called within a runtime.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // As the usual way to listen does: else a restart would have to wait for old connections.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
+
+/// How many connections wait to be accepted, at most; the system may allow fewer (`net.core.somaxconn`). With the usual
+/// 128, a burst of connections fills the queue in a millisecond, and whoever comes then is not heard until she asks again: a second
+/// later, two, four.
+const QUEUE: u32 = 65_535;
 
 /// One that nobody listens on any more is replaced. Its mode is 0600 before it has its name.
 fn bind_unix(path: &Path) -> io::Result<Listener> {

@@ -434,6 +434,23 @@ async fn limit_send_idle_ends_who_takes_nothing_of_an_answer() {
     assert!(rest_of(&mut steady).await.len() > LARGE);
 }
 
+/// With the usual queue of 128, the next one is not heard until it asks again, a second later.
+#[tokio::test]
+async fn attack_53_burst_of_connections_waits_in_a_queue_that_is_long_enough() {
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+    if most.trim().parse::<usize>().unwrap() < 1000 {
+        return support_skips("this machine has no longer queues: net.core.somaxconn");
+    }
+    let listener = support::listen::listen(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    for number in 0..800 {
+        let connected = timeout(Duration::from_millis(900), TcpStream::connect(address)).await;
+        let stream = connected.unwrap_or_else(|_| panic!("number {number} is not heard"));
+        waiting.push(stream.unwrap());
+    }
+}
+
 #[test]
 fn every_limit_is_in_the_table_of_the_documentation_with_a_test_that_exists() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");

@@ -28,8 +28,8 @@ impl Doors {
             return Ok((doors, Some(before)));
         }
         let doors = Self {
-            http: listen::bind(config.listen).await?,
-            ssh: ssh::bind(config.ssh_listen).await?,
+            http: listen::bind(config.listen)?,
+            ssh: ssh::bind(config.ssh_listen)?,
             commands: None,
         };
         Ok((doors, None))

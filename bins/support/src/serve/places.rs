@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::handed::Ending;
 use super::load::{Load, Share};
 use crate::limits::{Limit, refused};
 
@@ -40,6 +41,9 @@ struct Connection {
     lost: Notify,
 }
 
+/// Of all places, how few are made free at once when none is left.
+const PART: usize = 64;
+
 impl Places {
     pub(super) fn new(most: usize) -> Self {
         Self(Arc::new(Shared {
@@ -65,7 +69,7 @@ impl Places {
     fn try_take(&self, of_source: &mut Option<Share>) -> Option<Place> {
         let mut taken = self.0.lock();
         if taken.seats.len() >= self.0.most {
-            taken.send_one_away();
+            taken.send_some_away(self.0.most.div_ceil(PART));
             return None;
         }
         let number = taken.next;
@@ -85,6 +89,7 @@ impl Places {
             number,
             connection,
             load: Load::default(),
+            ending: Ending::default(),
             share: of_source.take(),
         })))
     }
@@ -110,8 +115,9 @@ impl Shared {
 }
 
 impl Taken {
-    /// Whoever is on the way out frees a place for the one who waits.
-    fn send_one_away(&self) {
+    /// Whoever is on the way out frees a place for the one who waits, and for some who come after her: in a flood of
+    /// connections not each newcomer has to wait until somebody has gone.
+    fn send_some_away(&self, some: usize) {
         if self
             .seats
             .values()
@@ -123,8 +129,11 @@ impl Taken {
             .seats
             .values()
             .filter(|seat| seat.busy.load(Ordering::Acquire) == 0);
-        let longest = idle.min_by_key(|seat| seat.idle_since.load(Ordering::Acquire));
-        if let Some(seat) = longest {
+        let mut idle: Vec<_> = idle
+            .map(|seat| (seat.idle_since.load(Ordering::Acquire), seat))
+            .collect();
+        idle.sort_unstable_by_key(|(since, _)| *since);
+        for (_, seat) in idle.into_iter().take(some) {
             refused(Limit::Connections);
             seat.is_lost.store(true, Ordering::Release);
             seat.lost.notify_one();
@@ -141,6 +150,7 @@ struct Held {
     number: u64,
     connection: Arc<Connection>,
     load: Load,
+    ending: Ending,
     share: Option<Share>,
 }
 
@@ -153,6 +163,11 @@ impl Place {
     /// What requests on the connection take up.
     pub(super) fn load(&self) -> &Load {
         &self.0.load
+    }
+
+    /// What ends the connection beside its answer, over HTTP/1.1.
+    pub(super) fn ending(&self) -> &Ending {
+        &self.0.ending
     }
 
     /// Of the source of the connection.

@@ -126,11 +126,11 @@ impl Ssh {
 }
 
 /// Takes the address, or says how to get one.
-pub(super) async fn bind(listen: SshListen) -> Result<Option<TcpListener>, Failure> {
+pub(super) fn bind(listen: SshListen) -> Result<Option<TcpListener>, Failure> {
     let SshListen::At(address) = listen else {
         return Ok(None);
     };
-    let listener = TcpListener::bind(address).await.map_err(|why| {
+    let listener = support::listen::listen(address).map_err(|why| {
         Failure::failed(format!("cannot listen for SSH on {address}"))
             .because(&why)
             .fix("stop the program that holds it, or choose another address with --ssh-listen; port 0 takes a free one, `off` does without SSH")
