@@ -93,6 +93,7 @@
 //! | idle connections to a server | 100, 60 s | `ForwardOptions::with_max_idle`, `with_idle_timeout` |
 //! | requests held for a start | 1000 a workspace, 10 000, 60 s, 1 MiB | `WakeLimits` |
 //! | connections from one source | up to the listener | [`Sources`] |
+//! | when to come again after a refusal that passes | 2 to 6 s, drawn for each | [`Jitter`] |
 //!
 //! What goes over one is refused, with [`Refusal::OverLimit`] or [`Refusal`]'s other variants,
 //! and counts in `gitpod_ws_proxy_refusals_total`. How long a head may take, and how many
@@ -103,6 +104,7 @@
 //! | here | to have it as the reference does |
 //! | --- | --- |
 //! | hosts ignore case, port 0 and leading zeros match nothing | [`HostPattern::with_reference_rules`] |
+//! | a request for another host than the client named in TLS gets 421 | insert no [`TlsServerName`] |
 //! | status routes and the supervisor's page need the token | [`AccessPolicy::with_open_status_routes`], [`AccessPolicy::with_open_frontend`] |
 //! | a target and a `Host` that differ are refused | [`HostSource::with_target_first`] |
 //! | supervisors get no cookies of the installation | `ForwardOptions::with_all_cookies_for_supervisors` |

@@ -27,6 +27,18 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// Those that hold something of a request.
+    fn chosen_by_clients(&self) -> Vec<String> {
+        let keys = self.0.lock().unwrap();
+        let is_chosen = |key: &&String| {
+            let parts = ["inject", ID, TOKEN];
+            !key.is_ascii() || parts.iter().any(|part| key.contains(part))
+        };
+        keys.iter().filter(is_chosen).cloned().collect()
+    }
+}
+
 impl Recorder for Keys {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
@@ -53,13 +65,15 @@ fn attack_51_nothing_that_a_client_chooses_becomes_a_label() {
         .build()
         .unwrap();
     metrics::with_local_recorder(&keys, || runtime.block_on(strange_requests()));
-    let keys = keys.0.lock().unwrap();
-    assert!(keys.iter().any(|key| key.contains("method=")), "{keys:?}");
-    assert!(keys.len() < 60, "{} of them: {keys:?}", keys.len());
-    for key in keys.iter() {
-        assert!(!key.contains("inject") && key.is_ascii(), "{key}");
-        assert!(!key.contains(ID) && !key.contains(TOKEN), "{key}");
-    }
+    let seen = keys.0.lock().unwrap().clone();
+    assert!(seen.iter().any(|key| key.contains("method=")), "{seen:?}");
+    assert!(seen.len() < 60, "{} of them: {seen:?}", seen.len());
+    assert_eq!(keys.chosen_by_clients(), [""; 0]);
+    // One that did would be found.
+    metrics::with_local_recorder(&keys, || {
+        metrics::counter!("requests", "host" => "inject7.ws.example.com").increment(1);
+    });
+    assert_eq!(keys.chosen_by_clients().len(), 1);
 }
 
 async fn strange_requests() {
@@ -85,8 +99,17 @@ async fn strange_requests() {
 fn attack_52_comparing_tokens_takes_as_long_wherever_they_differ() {
     let right = "t".repeat(1 << 20);
     let token = OwnerToken::new(right.clone());
+    let even = spread(&right, |wrong| token.matches(wrong));
+    assert!(even < 3.0, "the longest takes {even} times as long");
+    // What stops at the first difference is found out.
+    let uneven = spread(&right, |wrong| right.as_bytes() == wrong);
+    assert!(uneven > 3.0, "only {uneven} times");
+}
+
+/// How much longer `compare` takes for one text that differs from `right` than for another one.
+fn spread(right: &str, compare: impl Fn(&[u8]) -> bool) -> f64 {
     let differing_at = |at: usize| {
-        let mut wrong = right.clone().into_bytes();
+        let mut wrong = right.as_bytes().to_vec();
         wrong[at] = b'x';
         wrong
     };
@@ -100,13 +123,10 @@ fn attack_52_comparing_tokens_takes_as_long_wherever_they_differ() {
     for _ in 0..30 {
         for (shortest, wrong) in shortest.iter_mut().zip(&presented) {
             let began = Instant::now();
-            assert!(!token.matches(std::hint::black_box(wrong)));
+            assert!(!std::hint::black_box(compare(std::hint::black_box(wrong))));
             *shortest = began.elapsed().min(*shortest);
         }
     }
-    let (least, most) = (
-        shortest.iter().min().unwrap(),
-        shortest.iter().max().unwrap(),
-    );
-    assert!(*most < *least * 3, "{shortest:?}");
+    let seconds = shortest.map(|it| it.as_secs_f64().max(1e-9));
+    seconds.iter().copied().fold(0.0, f64::max) / seconds.iter().copied().fold(f64::MAX, f64::min)
 }
