@@ -4,6 +4,7 @@ use std::path::Path;
 
 use gitpod_lifecycle::GoDuration;
 use gitpod_routing::WorkspaceId;
+use support::limits::Limit;
 use tonic::Status;
 
 use super::WorkspaceView;
@@ -99,7 +100,7 @@ fn finish(workspace: Workspace, args: &StartArgs) -> Result<(), Failure> {
             } else {
                 workspace.failure.clone()
             })
-            .fix(fix(&workspace.id, args))
+            .fix(fix(&workspace, args))
     });
     match args.output.output {
         Format::Json => print::json(&WorkspaceView::from(workspace))?,
@@ -117,13 +118,22 @@ fn finish(workspace: Workspace, args: &StartArgs) -> Result<(), Failure> {
     failed.map_or(Ok(()), Err)
 }
 
-/// A workspace keeps its branch, so a wrong one cannot be mended in it.
-fn fix(id: &str, args: &StartArgs) -> String {
-    match args.checkout.branch {
-        Some(_) => format!(
+/// A workspace keeps its branch and depth, so wrong ones cannot be mended in it.
+fn fix(workspace: &Workspace, args: &StartArgs) -> String {
+    let id = &workspace.id;
+    let limits = [Limit::CloneBytes, Limit::CloneTime];
+    let met = limits.map(Limit::name).into_iter();
+    let mut met = met.filter(|name| workspace.failure.contains(&format!("({name})")));
+    match (met.next(), &args.checkout.branch) {
+        (Some(limit), _) => format!(
+            "`gitpod delete {id}` and start with less history (--depth 1), or start `up` with a higher limit (--limit {limit}=…) and then `gitpod start {id}`"
+        ),
+        (None, Some(_)) => format!(
             "if there is no such branch, `gitpod delete {id}` and start with another --branch; else mend the cause and `gitpod start {id}`"
         ),
-        None => format!("mend the cause and `gitpod start {id}`, or `gitpod delete {id}`"),
+        (None, None) => {
+            format!("mend the cause and `gitpod start {id}`, or `gitpod delete {id}`")
+        }
     }
 }
 
