@@ -34,10 +34,9 @@ impl Workspaces {
         self.record(id).await?;
         let removal = Removal::of(id, self.layout());
         removal.begin()?;
-        // Before this one's turn: it may hurry a stop that is under way.
-        let asked = self.ask_to_stop(id, StopPolicy::Immediately).await;
+        // Before this one's turn: it may hurry a stop that is under way. If that fails, it is said below.
+        let _hurried = self.ask_to_stop(id, StopPolicy::Immediately).await;
         let _turn = self.shared.turns.wait(id).await;
-        asked?;
         self.stop_and_remove(&removal).await
     }
 
@@ -80,9 +79,14 @@ impl Workspaces {
         let policy = StopPolicy::Immediately;
         // Somebody else's removal of the same, which is over, has ended this one's note.
         removal.begin()?;
-        if let Err(why) = self.stop_in_turn(removal.workspace(), policy).await {
-            removal.end()?;
-            return Err(why);
+        match self.stop_in_turn(removal.workspace(), policy).await {
+            Ok(()) => {}
+            // Whoever looks after it now finds the note.
+            Err(WorkspaceError::Manage(why @ ManageError::Closed)) => return Err(why.into()),
+            Err(why) => {
+                removal.end()?;
+                return Err(why);
+            }
         }
         self.finish_removal(removal).await
     }
