@@ -147,3 +147,42 @@ impl ActivitySink for MemoryActivity {
         self.uses.pin().update_or_insert(key, |uses| uses + 1, 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_checks_that_say_so_are_known_and_people_are_not_taken_for_one() {
+        let is_check = |agent: &'static str| {
+            let agent = HeaderValue::from_static(agent);
+            is_health_check(&HeaderMap::from_iter([(USER_AGENT, agent)]))
+        };
+        for agent in [
+            "kube-probe/1.33",
+            "ELB-HealthChecker/2.0",
+            "GoogleHC/1.0",
+            "Amazon-Route53-Health-Check-Service (ref 0123; report http://amzn.to/1vsZADi)",
+            "Envoy/HC",
+            "Datadog/Synthetics",
+            "Mozilla/5.0 (compatible; DatadogSynthetics)",
+            "check_http/v2.3 (monitoring-plugins 2.3)",
+            "StatusCake",
+            "Site24x7",
+            "Prometheus/2.45.0",
+            "Blackbox Exporter/0.25.0",
+            "Zabbix 7.0",
+            "UptimeRobot/2.0",
+        ] {
+            assert!(is_check(agent), "{agent}");
+        }
+        for agent in [
+            "curl/8.14.1",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            "python-requests/2.32.3",
+            "Go-http-client/1.1",
+        ] {
+            assert!(!is_check(agent), "{agent}");
+        }
+    }
+}
