@@ -8,11 +8,15 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::LazyLock;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use gitpod_routing::Cut;
 use http::{Request, Response};
+use http_body::Frame;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -20,6 +24,7 @@ use support::limits::Limits;
 use support::serve::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::service_fn;
@@ -210,4 +215,51 @@ async fn limit_send_idle_ends_streams_of_http_2_whose_answer_is_not_taken() {
     let get = frame(HEADERS, END_STREAM_AND_HEADERS, 3, get);
     client.write_all(&get).await.unwrap();
     while hear(&mut client).await.0 != HEADERS {}
+}
+
+/// A body without end, whose end is told nevertheless.
+struct Endless(#[expect(dead_code, reason = "is dropped")] oneshot::Sender<()>);
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 4096])))))
+    }
+}
+
+#[tokio::test]
+async fn attack_35_what_may_no_longer_be_had_ends_though_its_client_reads_nothing() {
+    let no_window = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let get = frame(HEADERS, END_STREAM_AND_HEADERS, 1, b"\x82\x86\x84\x41\x01a");
+    let two = [PREFACE, &no_window, &get].concat();
+    let one = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n".to_vec();
+    for words in [one, two] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (revoke, revoked) = oneshot::channel::<()>();
+        let (kept, mut gone) = oneshot::channel();
+        let answer = Arc::new(Mutex::new(Some((revoked, kept))));
+        let service = service_fn(move |_request: Request<Incoming>| {
+            let (revoked, kept) = answer.lock().unwrap().take().unwrap();
+            let mut response = Response::new(Endless(kept));
+            let cut = Cut::when(async { drop(revoked.await) });
+            response.extensions_mut().insert(cut);
+            async { Ok::<_, Infallible>(response) }
+        });
+        let stop = CancellationToken::new();
+        tokio::spawn(Server::new().serve(listener.into(), service, stop.clone()));
+        let mut client = say(port, 1, &words).await;
+        client.read_exact(&mut [0; 9]).await.unwrap();
+        let early = timeout(Duration::from_millis(200), &mut gone).await;
+        assert!(early.is_err(), "it may be had");
+        drop(revoke);
+        let ended = timeout(PATIENCE, gone).await;
+        assert!(ended.is_ok(), "it goes on");
+        stop.cancel();
+    }
 }

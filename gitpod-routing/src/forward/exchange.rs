@@ -16,6 +16,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::access::Access;
 use crate::forward::body::{ForwardBody, RequestBody};
 use crate::forward::connect::{ConnectError, Connection, DialTarget};
 use crate::forward::continuing::Gate;
@@ -31,7 +32,7 @@ use crate::forward::watch::{self, Counts, Watch};
 use crate::forward::{Shared, headers, upgrade};
 use crate::info::{BoxError, Protocol};
 use crate::layers::{Exchange, Served};
-use crate::refusal::{Limit, Refusal, Unanswered};
+use crate::refusal::{Denied, Limit, Refusal, Unanswered};
 use crate::stage::Permit;
 use crate::stay::Stay;
 
@@ -156,7 +157,7 @@ impl Begun {
             let at_once = idle.timer.wait_until(self.began + watch::AT_ONCE);
             let answer = watch::while_allowed(&self.flight, at_once, answer).await;
             let sent = match answer {
-                None => Err(self.flight.unreachable()),
+                None => Err(self.flight.no_longer_allowed()),
                 Some(Ok(response)) => Ok((response, idle)),
                 // Never sent, or harmless to send again: the server had closed while idle.
                 Some(Err(mut failed)) => match failed.take_message().or(again) {
@@ -171,7 +172,7 @@ impl Begun {
     async fn over_new(&self, request: Request<RequestBody>) -> Sent {
         let at_once = sleep(watch::AT_ONCE);
         let sent = watch::while_allowed(&self.flight, at_once, self.dial_and_send(request)).await;
-        sent.unwrap_or_else(|| Err(self.flight.unreachable()))
+        sent.unwrap_or_else(|| Err(self.flight.no_longer_allowed()))
     }
 
     async fn dial_and_send(&self, mut request: Request<RequestBody>) -> Sent {
@@ -205,7 +206,7 @@ impl Begun {
         })?;
         let took = self.began.elapsed();
         if took > UNNOTICED && flight.is_revoked() {
-            return Err(flight.unreachable());
+            return Err(flight.no_longer_allowed());
         }
         // The version is one of a connection: what the server speaks says nothing about ours.
         *response.version_mut() = Version::HTTP_11;
@@ -251,8 +252,11 @@ impl Switch {
 fn streamed(
     flight: &Arc<InFlight>,
     upstream: Upstream,
-    response: Response<Incoming>,
+    mut response: Response<Incoming>,
 ) -> Response<ForwardBody> {
+    if let Some(cut) = watch::cut(flight, response.body().size_hint().exact()) {
+        response.extensions_mut().insert(cut);
+    }
     let checkin = Checkin {
         flight: Arc::clone(flight),
         upstream,
@@ -418,7 +422,10 @@ impl InFlight {
     fn not_connected(&self, why: &ConnectError) -> Refusal {
         tracing::debug!(workspace = %self.permit.info().id, error = %why, "workspace not reached");
         match why {
-            ConnectError::NotListening => Refusal::NotListening(self.unanswered()),
+            ConnectError::NotListening => {
+                let lost = self.why_lost();
+                lost.unwrap_or_else(|| Refusal::NotListening(self.unanswered()))
+            }
             _ => self.unreachable(),
         }
     }
@@ -428,8 +435,23 @@ impl InFlight {
         self.unreachable()
     }
 
+    /// Nothing came of it; and if that is so because it is no longer allowed, why.
     fn unreachable(&self) -> Refusal {
-        Refusal::Unreachable(self.unanswered())
+        let lost = self.why_lost();
+        lost.unwrap_or_else(|| Refusal::Unreachable(self.unanswered()))
+    }
+
+    /// What was allowed when it began is not any more, maybe for a share that does not stand.
+    fn no_longer_allowed(&self) -> Refusal {
+        match (self.why_lost(), self.permit.access()) {
+            (Some(why), _) => why,
+            (None, Access::Owner) => self.unreachable(),
+            (None, _) => Refusal::Denied(Denied::NoToken),
+        }
+    }
+
+    fn why_lost(&self) -> Option<Refusal> {
+        self.shared.revocation.as_ref()?.why_lost(&self.permit)
     }
 
     fn unanswered(&self) -> Unanswered {

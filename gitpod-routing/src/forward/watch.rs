@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
+use crate::cut::Cut;
 use crate::forward::exchange::InFlight;
 use crate::forward::usage::Usage;
 use crate::revocation::Lease;
@@ -95,6 +96,18 @@ pub(crate) async fn while_allowed<T>(
     }
 }
 
+/// Ends a body of `length` whose client takes nothing of it once it is no longer allowed. What is short is as good as
+/// with its client.
+pub(crate) fn cut(flight: &Arc<InFlight>, length: Option<u64>) -> Option<Cut> {
+    let all = flight.shared.revocation.as_ref();
+    let all = all.filter(|_| length.is_none_or(|length| length > SHORT_LENGTH))?;
+    let (all, flight) = (all.clone(), Arc::clone(flight));
+    Some(Cut::when(async move {
+        let lease = all.watch(&flight.permit);
+        lease.revoked().await;
+    }))
+}
+
 /// Waits until the right behind `lease` is lost; for ever if nobody watches over it.
 pub(crate) async fn revoked(lease: Option<&Lease>) {
     match lease {
@@ -114,3 +127,5 @@ pub(crate) const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// Frames of a body that nobody watches over: 64 KiB or so.
 const SHORT: u8 = 8;
+/// The same in bytes.
+const SHORT_LENGTH: u64 = 64 * 1024;

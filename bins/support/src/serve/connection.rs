@@ -1,6 +1,7 @@
 //! One connection: which HTTP it speaks, and its end.
 
 use std::error::Error;
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -236,9 +237,11 @@ async fn until_over<C: Finish>(
     phase.mark_changed();
     loop {
         tokio::select! {
+            biased; // an answer says first what may end it
             ended = connection.as_mut() => {
                 return Ok(ended.inspect_err(|why| count(why, &place))?);
             }
+            () = poll_fn(|cx| place.ending().poll(cx)) => return Err("no longer allowed".into()),
             () = place.lost() => return Err("somebody else needs the place".into()),
             next = phase.changed() => match (next, *phase.borrow_and_update()) {
                 (Ok(()), Phase::Open) => {}

@@ -1,5 +1,6 @@
-//! Answers over HTTP/2 that their clients do not take.
+//! Answers that their clients do not take.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,9 +19,42 @@ pub(super) struct Handed {
     /// Whether there is something of it that the client could take.
     waits: AtomicBool,
     frames: AtomicUsize,
+    ending: Ending,
+}
+
+/// What may end an answer from beside, if its client does not ask for more of it.
+#[derive(Default)]
+pub(super) struct Ending(Mutex<Option<Over>>);
+
+type Over = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Ending {
+    /// It ends when `over` completes.
+    pub(super) fn set(&self, over: Option<Over>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = over;
+    }
+
+    /// Completes when it has to end. To be polled after whatever sets it.
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut over = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match over.as_mut() {
+            Some(over) => over.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl fmt::Debug for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ending").finish_non_exhaustive()
+    }
 }
 
 impl Handed {
+    pub(super) fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
     /// The client could have something: the head, or one more frame.
     pub(super) fn over(&self) {
         self.frames.fetch_add(1, Ordering::Relaxed);
@@ -104,6 +138,9 @@ impl<F: Future<Output = ()>> Future for Patient<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         if this.stream.poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if this.handed.ending.poll(cx).is_ready() {
             return Poll::Ready(());
         }
         if !this.handed.waits.load(Ordering::Relaxed) {

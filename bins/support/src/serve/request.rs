@@ -5,12 +5,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use gitpod_routing::{Jitter, Peer, Stay, TlsServerName};
+use gitpod_routing::{Cut, Jitter, Peer, Stay, TlsServerName};
 use http::header::{CONNECTION, RETRY_AFTER, UPGRADE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use pin_project::pin_project;
+use pin_project::{pin_project, pinned_drop};
 use tokio::sync::watch;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::util::Oneshot;
@@ -206,10 +206,20 @@ where
                 if let Some(handed) = handed {
                     handed.over();
                 }
-                Poll::Ready(Ok(response.map(|inner| AnswerBody {
-                    inner: Some(inner),
+                let over = response.extensions_mut().remove::<Cut>();
+                let mut body = AnswerBody {
+                    inner: None,
                     handed: handed.take(),
-                    _asked: asked.take(),
+                    has_ending: false,
+                    asked: asked.take(),
+                };
+                if let Some(over) = over.and_then(|cut| cut.take()) {
+                    body.has_ending = true;
+                    body.set_ending(Some(over));
+                }
+                Poll::Ready(Ok(response.map(|inner| {
+                    body.inner = Some(inner);
+                    body
                 })))
             }
         }
@@ -220,7 +230,8 @@ fn refusal<B>(status: StatusCode) -> Response<AnswerBody<B>> {
     let mut response = Response::new(AnswerBody {
         inner: None,
         handed: None,
-        _asked: None,
+        has_ending: false,
+        asked: None,
     });
     *response.status_mut() = status;
     if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -231,12 +242,33 @@ fn refusal<B>(status: StatusCode) -> Response<AnswerBody<B>> {
 }
 
 /// Body of an answer. The request counts until it is dropped.
-#[pin_project]
+#[pin_project(PinnedDrop)]
 pub(super) struct AnswerBody<B> {
     #[pin]
     inner: Option<B>,
     handed: Option<Arc<Handed>>,
-    _asked: Option<Asked>,
+    has_ending: bool,
+    asked: Option<Asked>,
+}
+
+impl<B> AnswerBody<B> {
+    /// What ends it although nobody asks for more of it.
+    fn set_ending(&self, over: Option<Pin<Box<dyn Future<Output = ()> + Send>>>) {
+        match (&self.handed, &self.asked) {
+            (Some(handed), _) => handed.ending().set(over),
+            (None, Some(asked)) => asked.busy.place().ending().set(over),
+            (None, None) => {}
+        }
+    }
+}
+
+#[pinned_drop]
+impl<B> PinnedDrop for AnswerBody<B> {
+    fn drop(self: Pin<&mut Self>) {
+        if self.has_ending {
+            self.set_ending(None);
+        }
+    }
 }
 
 impl<B: Body> Body for AnswerBody<B> {
