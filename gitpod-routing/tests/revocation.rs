@@ -175,7 +175,46 @@ async fn attack_35_request_that_waits_for_its_answer_ends_with_its_permission() 
     rig.workspaces
         .insert(info(&[]).with_ports(vec![PortInfo::new(server.port())]));
     let answer = soon("an answer", read_head(&mut guest)).await;
-    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_an_answer_is_told_why_it_is_no_longer_for_her() {
+    let server = raw_upstream(|mut stream| async move {
+        read_head(&mut stream).await;
+        std::future::pending().await
+    })
+    .await;
+    let changes: [(&str, fn(&MemoryProvider, WorkspaceInfo)); 4] = [
+        ("403", |workspaces, mut info| {
+            info.owner_token = OwnerToken::new("another");
+            workspaces.insert(info);
+        }),
+        ("503", |workspaces, mut info| {
+            info.state = RunState::Stopping;
+            workspaces.insert(info);
+        }),
+        ("503", |workspaces, mut info| {
+            info.instance = instance("i-2");
+            workspaces.insert(info);
+        }),
+        ("404", |workspaces, info| workspaces.remove(&info.id)),
+    ];
+    for (number, (status, change)) in changes.into_iter().enumerate() {
+        let rig = Rig::new(server).await;
+        let (host, owner) = (host(server.port()), owner());
+        let head = format!("GET / HTTP/1.1\nhost: {host}\n{owner}\n");
+        let mut mine = TcpStream::connect(rig.address).await.unwrap();
+        mine.write_all(crlf(&head).as_bytes()).await.unwrap();
+        // It is on its way when it counts as use.
+        while rig.activity.uses_of(&info(&[])) == 0 {
+            tokio::task::yield_now().await;
+        }
+        change(&rig.workspaces, info(&[server.port()]));
+        let answer = soon("an answer", read_head(&mut mine)).await;
+        let expected = format!("HTTP/1.1 {status}");
+        assert!(answer.starts_with(&expected), "change {number}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::access::Access;
+use crate::access::{Access, Denied};
 use crate::forward::body::{ForwardBody, RequestBody};
 use crate::forward::connect::{ConnectError, Connection, DialTarget};
 use crate::forward::continuing::Gate;
@@ -32,7 +32,7 @@ use crate::forward::watch::{self, Counts, Watch};
 use crate::forward::{Shared, headers, upgrade};
 use crate::info::{BoxError, Protocol};
 use crate::layers::{Exchange, Served};
-use crate::refusal::{Denied, Limit, Refusal, Unanswered};
+use crate::refusal::{Limit, Refusal, Unanswered};
 use crate::stage::Permit;
 use crate::stay::Stay;
 

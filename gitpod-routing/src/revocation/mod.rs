@@ -25,7 +25,12 @@ use crate::links::ShareStore;
 use crate::share::ShareId;
 use crate::stage::Permit;
 #[cfg(feature = "proxy")]
-use crate::stage::ShareStanding;
+use crate::{
+    access::{Access, Denied},
+    info::RunState,
+    refusal::Refusal,
+    stage::ShareStanding,
+};
 
 /// Knows which streams are open and by what right, and tells those that lost it.
 ///
@@ -139,6 +144,27 @@ impl Revocation {
             Some(Ok(None)) => false,
             Some(Err(_)) | None => true, // not known
         }
+    }
+
+    /// Why `permit` allows nothing any more, as far as is at hand.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn why_lost(&self, permit: &Permit) -> Option<Refusal> {
+        let (id, instance) = (&permit.info().id, &permit.info().instance);
+        let Some(now) = self.0.provider.cached(id)?.ok()? else {
+            return Some(Refusal::NoSuchWorkspace);
+        };
+        if permit.still_stands(&now, ShareStanding::Stands) {
+            return None;
+        }
+        Some(match (now.state, permit.access()) {
+            // Another run: who asks again is held until it answers.
+            (RunState::Running, _) if now.instance != *instance => {
+                Refusal::NotRunning(RunState::Starting)
+            }
+            (RunState::Running, Access::Owner) => Refusal::Denied(Denied::WrongToken),
+            (RunState::Running, _) => Refusal::Denied(Denied::NoToken),
+            (state, _) => Refusal::NotRunning(state),
+        })
     }
 
     /// Compares a new stream with what is at hand. Tells whether something was.
