@@ -9,7 +9,6 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::handed::Ending;
-use super::handed::Ending;
 use super::load::{Load, Share};
 use crate::limits::{Limit, refused};
 
@@ -91,7 +90,6 @@ impl Places {
             connection,
             load: Load::default(),
             ending: Ending::default(),
-            ending: Ending::default(),
             share: of_source.take(),
         })))
     }
@@ -165,11 +163,6 @@ impl Place {
     /// What requests on the connection take up.
     pub(super) fn load(&self) -> &Load {
         &self.0.load
-    }
-
-    /// What ends the connection beside its answer, over HTTP/1.1.
-    pub(super) fn ending(&self) -> &Ending {
-        &self.0.ending
     }
 
     /// What ends the connection beside its answer, over HTTP/1.1.
