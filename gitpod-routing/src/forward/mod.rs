@@ -43,6 +43,7 @@ pub use self::connect::{
 use self::headers::{ForwardedStyle, HeaderPolicy, SupervisorCookies};
 use self::pool::Pool;
 pub use self::secure::TlsClient;
+pub use self::upgrade::relay;
 use self::upgrades::Upgrades;
 use crate::access::CookieNames;
 use crate::host::Scheme;

@@ -6,6 +6,7 @@ use http::header::UPGRADE;
 use http::{HeaderMap, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 
+use crate::forward::frames::Frames;
 use crate::forward::side::Side;
 pub(crate) use crate::forward::tunnel::Meter;
 use crate::forward::tunnel::Tunnel;
@@ -45,6 +46,23 @@ pub(crate) async fn tunnel(
     if let Err(why) = end {
         tracing::trace!(error = %why, "tunnel broke");
     }
+}
+
+/// Copies both ways between two connections that have changed to `protocol`, for who passes requests on by itself.
+///
+/// Ends with either of them, and once `stay` is over: the client of a WebSocket is told so then, with 1012.
+pub async fn relay(
+    client: OnUpgrade,
+    server: OnUpgrade,
+    protocol: Option<HeaderValue>,
+    mut stay: Option<Stay>,
+) {
+    let is_websocket = protocol.is_some_and(|protocol| {
+        let protocol = protocol.as_bytes();
+        protocol.eq_ignore_ascii_case(b"websocket")
+    });
+    let meter = Meter::new(None, is_websocket.then(Frames::default));
+    tunnel(client, server, meter, stay.as_mut()).await;
 }
 
 async fn over(stay: Option<&mut Stay>) {

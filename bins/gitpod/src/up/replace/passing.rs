@@ -1,11 +1,13 @@
 //! What comes on connections of the old one after it has let go.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use gitpod_routing::forward::relay;
 use gitpod_routing::{BoxError, OwnerToken, Peer, Stay};
 use http::header::{HOST, UPGRADE};
 use http::uri::PathAndQuery;
@@ -16,8 +18,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
-use tokio::io::copy_bidirectional;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tower::Service;
 
@@ -171,7 +172,7 @@ async fn pass_on(
     to: &Target,
     mut request: Request<Incoming>,
 ) -> Result<Response<Either<Incoming, Empty<Bytes>>>, BoxError> {
-    let stream = TcpStream::connect(to.address).await?;
+    let stream = connect(to.address).await?;
     stream.set_nodelay(true)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection.with_upgrades()); // ends with the exchange
@@ -185,30 +186,59 @@ async fn pass_on(
         && let Some((client, stay)) = upgrade
     {
         let server = hyper::upgrade::on(&mut response);
-        tokio::spawn(async move {
-            let _stay = stay;
-            if let (Ok(client), Ok(server)) = (client.await, server.await) {
-                let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
-                let _broken = copy_bidirectional(&mut client, &mut server).await;
-            }
-        });
+        let protocol = response.headers().get(UPGRADE).cloned();
+        tokio::spawn(relay(client, server, protocol, stay));
     }
     Ok(response.map(Either::Left))
 }
 
-/// Makes `request` one of HTTP/1.1, from whom it was.
-fn address(request: &mut Request<Incoming>, secret: &Secret) -> Result<(), BoxError> {
-    *request.version_mut() = Version::HTTP_11;
-    if let (false, Some(host)) = (
-        request.headers().contains_key(HOST),
-        request.uri().authority(),
-    ) {
-        let host = HeaderValue::from_str(host.as_str())?;
-        request.headers_mut().insert(HOST, host);
+/// Connects to `to`, an address of this machine, as nobody's guest: its limits on connections are those of clients,
+/// who have met them here already. Whoever listens on an outer address only would take all of them for one client.
+async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
+    let inner = match to {
+        SocketAddr::V4(_) => TcpSocket::new_v4().and_then(|socket| {
+            socket.bind(SocketAddr::new(some_loopback()?.into(), 0))?;
+            Ok(socket)
+        }),
+        SocketAddr::V6(_) => TcpSocket::new_v6().and_then(|socket| {
+            socket.bind(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0))?;
+            Ok(socket)
+        }),
+    };
+    match inner {
+        Ok(socket) => match socket.connect(to).await {
+            Ok(stream) => Ok(stream),
+            Err(_) => TcpStream::connect(to).await, // where the system does not let it
+        },
+        Err(_) => TcpStream::connect(to).await,
     }
-    let path = request.uri().path_and_query().cloned();
+}
+
+/// One of many, as connections of this machine may be counted by address, and have a port each.
+fn some_loopback() -> io::Result<Ipv4Addr> {
+    let mut bytes = [0; 3];
+    OsRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
+    let [two, three, last] = bytes;
+    Ok(Ipv4Addr::new(127, two, three, 1 + last % 254))
+}
+
+/// Makes `request` one of HTTP/1.1, from whom it was.
+fn address<B>(request: &mut Request<B>, secret: &Secret) -> Result<(), BoxError> {
+    *request.version_mut() = Version::HTTP_11;
+    let uri = request.uri();
+    let host = uri.authority().map(|host| host.as_str().to_owned());
+    let path = uri.path_and_query().cloned();
     let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
-    *request.uri_mut() = Uri::from(path);
+    match (host, request.headers().get(HOST)) {
+        // Two hosts: whoever is asked sees both, and refuses that as it always does.
+        (Some(host), Some(other)) if other.as_bytes() != host.as_bytes() => {}
+        (Some(host), None) => {
+            let host = HeaderValue::from_str(&host)?;
+            request.headers_mut().insert(HOST, host);
+            *request.uri_mut() = Uri::from(path);
+        }
+        (_, _) => *request.uri_mut() = Uri::from(path),
+    }
     request.headers_mut().remove(&PASSED_ON);
     if let Some(Peer(peer)) = request.extensions().get().copied() {
         let mut mark = HeaderValue::from_str(&format!("{} {peer}", secret.expose()))?;
@@ -216,4 +246,51 @@ fn address(request: &mut Request<Incoming>, secret: &Secret) -> Result<(), BoxEr
         request.headers_mut().insert(&PASSED_ON, mark);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn two_hosts_of_a_request_are_both_passed_on() {
+        for (target, host, passed, with) in [
+            (
+                "http://evil.test/x",
+                Some("ws.test"),
+                "http://evil.test/x",
+                "ws.test",
+            ),
+            ("http://ws.test/x?y", Some("ws.test"), "/x?y", "ws.test"),
+            ("http://ws.test", None, "/", "ws.test"),
+            ("/x", Some("ws.test"), "/x", "ws.test"),
+        ] {
+            let mut request = Request::builder().uri(target).version(Version::HTTP_2);
+            if let Some(host) = host {
+                request = request.header(HOST, host);
+            }
+            let mut request = request.body(()).unwrap();
+            address(&mut request, &Secret::random().unwrap()).unwrap();
+            assert_eq!(request.uri().to_string(), passed);
+            assert_eq!(request.headers()[HOST], with, "{target}");
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_are_passed_on_from_inside_this_machine() {
+        let probe = UdpSocket::bind("0.0.0.0:0").unwrap(); // nothing is sent
+        let own = probe
+            .connect("192.0.2.1:9")
+            .and_then(|()| probe.local_addr());
+        let own = own.map_or(Ipv4Addr::LOCALHOST.into(), |own| own.ip());
+        let listener = TcpListener::bind((own, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (connected, accepted) = tokio::join!(connect(address), listener.accept());
+        connected.unwrap();
+        assert!(accepted.unwrap().1.ip().is_loopback());
+    }
 }
