@@ -1,5 +1,6 @@
 //! Where a tortured `up` lives, and how it is started, asked and killed.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,15 @@ impl Place {
             .join("workspaces")
             .join(workspace)
             .join("content")
+    }
+
+    /// The workspaces beside which a note says that they are being removed.
+    pub(super) fn removals(&self) -> BTreeSet<String> {
+        let entries = std::fs::read_dir(self.state().join("workspaces"));
+        let names = entries.into_iter().flatten().flatten();
+        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        let noted = names.filter_map(|name| Some(name.strip_suffix(".removal")?.to_owned()));
+        noted.collect()
     }
 
     fn log(&self) -> PathBuf {

@@ -60,6 +60,8 @@ pub(super) async fn after_restart(place: &Place, ledger: &Ledger, up: Option<u32
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 async fn look(place: &Place, ledger: &Ledger, up: Option<u32>) -> anyhow::Result<Complaints> {
+    // Asked first: the note of a removal goes last.
+    let removals = place.removals();
     let listed = Listed::of(place.json(&["list", "-o", "json"]).await?);
     let rows = Rows::read(&place.state().join("gitpod.db")).await?;
     let kept: BTreeSet<_> = listed.0.keys().cloned().collect();
@@ -76,8 +78,14 @@ async fn look(place: &Place, ledger: &Ledger, up: Option<u32>) -> anyhow::Result
     all.not_yet.extend(orphans);
     let entries = promises.entries().filter(|entry| kept.contains(&entry.id));
     let with_files = entries.filter(|entry| entry.expected != Expected::Starts);
-    let damage = with_files.flat_map(|entry| files::damage(place, entry));
-    all.never.extend(damage);
+    for entry in with_files {
+        let damage = files::damage(place, entry);
+        // A removal that a kill has cut off goes on while others are served.
+        match removals.contains(&entry.id) {
+            true => all.not_yet.extend(damage),
+            false => all.never.extend(damage),
+        }
+    }
     Ok(all)
 }
 
