@@ -30,7 +30,7 @@ impl Patience {
 
     /// Whether there is some left after `pause`.
     pub(crate) fn lasts(&self, pause: Duration) -> bool {
-        Instant::now() + pause <= self.until
+        !*self.wakes.0.closed.borrow() && Instant::now() + pause <= self.until
     }
 
     /// Takes a place among those who wait.
