@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use gitpod_bridge::{InstanceStore, WorkspaceStore};
 use gitpod_lifecycle::{ManageError, StopPolicy, WorkspaceName};
 use gitpod_routing::{InstanceId, WorkspaceId};
@@ -11,6 +12,9 @@ use super::{WorkspaceError, Workspaces};
 
 /// How long a stop may take beyond the grace period before its asker is told.
 const STOP_BUDGET: Duration = Duration::from_secs(120);
+
+/// How long an `up` that starts waits for removals it finds begun. Processes have a second to end.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long a row may take to be written before it is seen to that there is room for it.
 const ROOM_FOR_ROWS: Duration = Duration::from_secs(1);
@@ -54,18 +58,21 @@ impl Workspaces {
         Ok(())
     }
 
-    /// Does the rest of those whose runs are not over, too. Whoever comes waits for that.
+    /// Does the rest of those whose runs are not over, too. Whoever comes waits for that; if it
+    /// takes long, only who comes to those.
     pub(crate) async fn finish_deletions(&self) -> std::io::Result<()> {
+        let mut under_way = Vec::new();
         for removal in Removal::all(self.layout())? {
             let turn = self.shared.turns.wait(removal.workspace()).await;
             let this = self.clone();
-            tokio::spawn(async move {
+            under_way.push(tokio::spawn(async move {
                 let _turn = turn;
                 if let Err(why) = this.stop_and_remove(&removal).await {
                     tell_not_removed(&removal, &why);
                 }
-            });
+            }));
         }
+        let _late = tokio::time::timeout(PATIENCE, join_all(under_way)).await;
         Ok(())
     }
 

@@ -98,9 +98,7 @@ fn deletion_that_was_cut_off_before_the_end_of_processes_is_finished() {
     );
 
     let up = Up::at(dir, &[]);
-    wait_until("it is gone", || {
-        up.json(&["list", "-o", "json"]) == serde_json::json!([])
-    });
+    assert_eq!(up.json(&["list", "-o", "json"]), serde_json::json!([]));
     let left = fs::read_dir(up.state_dir().join("workspaces")).unwrap();
     assert_eq!(left.count(), 0);
     let left = fs::read_dir(up.state_dir().join("instances")).unwrap();
