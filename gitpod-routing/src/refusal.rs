@@ -163,6 +163,9 @@ pub enum NotWoken {
     /// Somebody stopped it meanwhile.
     #[error("workspace was stopped meanwhile")]
     Stopped,
+    /// It was deleted meanwhile.
+    #[error("workspace was deleted meanwhile")]
+    Gone,
     /// It could not be started, or ended at once.
     #[error("workspace will not start")]
     Failed,
@@ -175,6 +178,7 @@ impl NotWoken {
             Self::BodyTooLong => "wake-body-too-long",
             Self::TimedOut => "wake-timeout",
             Self::Stopped => "wake-stopped",
+            Self::Gone => "wake-gone",
             Self::Failed => "wake-failed",
         }
     }

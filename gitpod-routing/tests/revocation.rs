@@ -178,6 +178,9 @@ async fn attack_35_request_that_waits_for_its_answer_ends_with_its_permission() 
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
 }
 
+/// What happens to the workspace meanwhile.
+type Change = fn(&MemoryProvider, WorkspaceInfo);
+
 #[tokio::test]
 async fn whoever_waits_for_an_answer_is_told_why_it_is_no_longer_for_her() {
     let server = raw_upstream(|mut stream| async move {
@@ -185,7 +188,7 @@ async fn whoever_waits_for_an_answer_is_told_why_it_is_no_longer_for_her() {
         std::future::pending().await
     })
     .await;
-    let changes: [(&str, fn(&MemoryProvider, WorkspaceInfo)); 4] = [
+    let changes: [(&str, Change); 4] = [
         ("403", |workspaces, mut info| {
             info.owner_token = OwnerToken::new("another");
             workspaces.insert(info);

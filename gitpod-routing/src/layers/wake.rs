@@ -161,6 +161,7 @@ where
         // The page tries again by itself.
         Err(NotWoken::TimedOut) if is_navigation => Err(Refusal::NotRunning(RunState::Starting)),
         Err(NotWoken::Stopped) => Err(Refusal::NotRunning(RunState::Stopped)),
+        Err(NotWoken::Gone) => Err(Refusal::NoSuchWorkspace),
         Err(why) => Err(Refusal::NotWoken(why)),
     };
     let settles = began + wakes.limits().deadline;

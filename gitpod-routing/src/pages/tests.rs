@@ -57,6 +57,7 @@ fn every_refusal() -> Vec<Refusal> {
         NotWoken::BodyTooLong,
         NotWoken::TimedOut,
         NotWoken::Stopped,
+        NotWoken::Gone,
         NotWoken::Failed,
     ];
     let mut all = vec![

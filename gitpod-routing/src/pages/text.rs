@@ -213,6 +213,10 @@ fn not_woken(why: NotWoken) -> Explanation {
             "Workspace was stopped",
             "Somebody stopped it while it was starting for this request. Try again to have it started.",
         ),
+        NotWoken::Gone => fixed(
+            "Workspace was deleted",
+            "Somebody deleted it while it was starting for this request.",
+        ),
         NotWoken::Failed => fixed(
             "Workspace did not start",
             "It was asked to start for this request, and could not. Look at its logs, or start it by hand to see why.",

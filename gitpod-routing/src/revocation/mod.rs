@@ -27,7 +27,6 @@ use crate::stage::Permit;
 #[cfg(feature = "proxy")]
 use crate::{
     access::{Access, Denied},
-    info::RunState,
     refusal::Refusal,
     stage::ShareStanding,
 };
@@ -149,6 +148,8 @@ impl Revocation {
     /// Why `permit` allows nothing any more, as far as is at hand.
     #[cfg(feature = "proxy")]
     pub(crate) fn why_lost(&self, permit: &Permit) -> Option<Refusal> {
+        use crate::info::RunState;
+
         let (id, instance) = (&permit.info().id, &permit.info().instance);
         let Some(now) = self.0.provider.cached(id)?.ok()? else {
             return Some(Refusal::NoSuchWorkspace);

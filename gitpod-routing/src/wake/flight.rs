@@ -21,7 +21,7 @@ pub(super) fn begin(shared: Arc<Shared>, info: Arc<WorkspaceInfo>) -> watch::Rec
         let end = ended.unwrap_or(End::TimedOut);
         let outcome = match end {
             End::Running(_) => "running",
-            End::Failed(_) => "failed",
+            End::Failed(_) | End::Gone => "failed",
             End::Stopped => "stopped",
             End::TimedOut => "timed_out",
         };
@@ -39,7 +39,7 @@ async fn bring_up(shared: &Shared, first: Arc<WorkspaceInfo>) -> End {
     let mut may_repeat = may_start;
     loop {
         match look(shared, &first).await {
-            Seen::Gone => return End::Failed(Failure::of(&first)),
+            Seen::Gone => return End::Gone,
             Seen::Unknown => {}
             Seen::At(info) => match info.state {
                 RunState::Running => {

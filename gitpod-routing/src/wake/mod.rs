@@ -83,6 +83,8 @@ enum End {
     Failed(Failure),
     /// Somebody asked for that meanwhile.
     Stopped,
+    /// There is no such workspace any more.
+    Gone,
     TimedOut,
 }
 
@@ -194,6 +196,7 @@ impl Wakes {
             Ok(Some(End::Running(info))) => Ok(info),
             Ok(Some(End::Failed(_)) | None) => Err(NotWoken::Failed),
             Ok(Some(End::Stopped)) => Err(NotWoken::Stopped),
+            Ok(Some(End::Gone)) => Err(NotWoken::Gone),
             Ok(Some(End::TimedOut)) | Err(_) => Err(NotWoken::TimedOut),
         }
     }
@@ -297,7 +300,7 @@ impl Entry {
         match &*self.end.borrow() {
             None => true,
             Some(End::Failed(failure)) => failure.concerns(info, now),
-            Some(End::Running(_) | End::Stopped | End::TimedOut) => false,
+            Some(End::Running(_) | End::Stopped | End::Gone | End::TimedOut) => false,
         }
     }
 

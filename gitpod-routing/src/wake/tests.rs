@@ -270,3 +270,16 @@ async fn start_that_failed_says_nothing_of_newer_runs() {
     assert_eq!(early.unwrap_err(), NotWoken::TimedOut);
     assert_eq!(starter.starts(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn deletion_while_it_starts_is_told_as_such() {
+    let (workspaces, starter, wakes) = wakes(RunState::Starting);
+    let waiting = tokio::spawn({
+        let wakes = wakes.clone();
+        async move { wakes.wake(&stopped()).await }
+    });
+    turns().await;
+    workspaces.remove(&stopped().id);
+    assert_eq!(waiting.await.unwrap().unwrap_err(), NotWoken::Gone);
+    assert_eq!(starter.starts(), 1);
+}

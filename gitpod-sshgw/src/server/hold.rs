@@ -111,6 +111,7 @@ fn in_vain(info: &Arc<WorkspaceInfo>, why: NotWoken) -> String {
             format!("workspace {id} is starting, and too many wait for it; try again in a moment")
         }
         NotWoken::Stopped => format!("somebody stopped workspace {id} while it was starting"),
+        NotWoken::Gone => format!("somebody deleted workspace {id} while it was starting"),
         NotWoken::Failed => format!("workspace {id} did not start; look at its logs"),
         _ => format!("workspace {id} is still starting; try again in a moment"),
     }
