@@ -50,6 +50,10 @@ pub(crate) async fn up(mut config: Config) -> Result<(), Failure> {
     config.limits.show(Limit::ALL);
     let secret = Secret::random()?;
     let (doors, before) = Doors::open(&config, &secret).await?;
+    let secret = match &before {
+        Some(before) => before.believed(secret),
+        None => secret,
+    };
     let opened = Box::pin(async {
         let held = match config.replace {
             true => hold_again(&config).await?, // whoever was killed may still be ending

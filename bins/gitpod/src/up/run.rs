@@ -24,8 +24,8 @@ use super::end::End;
 use super::event::Addresses;
 use super::page::{Front, Page};
 use super::replace::{
-    self,
-    Followed, Kept, NotTaken, Offer, Passing, Secret, Successor, Switch, SwitchedStarter, Target,
+    self, Followed, Kept, NotTaken, Offer, Passing, Secret, Successor, Switch, SwitchedStarter,
+    Target,
 };
 use super::wire::System;
 use crate::exit::Failure;
@@ -105,7 +105,12 @@ impl System {
         handed_over: impl FnOnce(u32),
     ) -> Result<Outcome, Failure> {
         let ssh_listener = self.ssh.listener();
-        let kept = Kept::of(&entrance.http, ssh_listener, &entrance.commands)?;
+        let kept = Kept::of(
+            &entrance.http,
+            ssh_listener,
+            &entrance.commands,
+            &entrance.secret,
+        )?;
         let commands = Commands::serve(entrance.commands, &self);
         // The page has names of its own; all others are those of workspaces.
         let front = Front::new(&self.page, self.proxy);
@@ -226,13 +231,14 @@ impl Outcome {
             "warning: process {} wanted to take over and {why}; this one goes on",
             successor.pid
         ));
+        let believed = successor.secret.clone().and(kept.believed());
         let doors = kept.reopen();
         let doors = doors.map_err(|why| {
             Failure::failed("cannot go on after a failed replacement")
                 .because(&why)
                 .fix("start `gitpod up` again; workspaces are adopted")
         })?;
-        Ok(Self::TakenBack(doors, successor.secret.clone()))
+        Ok(Self::TakenBack(doors, believed))
     }
 }
 
@@ -253,7 +259,8 @@ impl Owned {
         self.commands.end().await;
         account_for_all(self.accounting).await;
         self.store.close().await;
-        self.held.remove_sockets(&[SOCKET, METRICS, replace::SOCKET]);
+        self.held
+            .remove_sockets(&[SOCKET, METRICS, replace::SOCKET]);
         stopped.map_err(|why| Failure::failed("not all workspaces were stopped").because(&why))
     }
 

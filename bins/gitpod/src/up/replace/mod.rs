@@ -62,6 +62,9 @@ enum Reply {
     Given {
         /// Whether there is one of SSH.
         ssh: bool,
+        /// What else marks requests that are passed on: by those who were replaced before.
+        #[serde(default)]
+        secrets: Vec<String>,
     },
 }
 

@@ -167,6 +167,7 @@ impl Successor {
     pub(in crate::up) async fn give(&self, kept: &Kept) -> io::Result<()> {
         let reply = Reply::Given {
             ssh: kept.ssh.is_some(),
+            secrets: kept.believed.expose_all(),
         };
         let message = serde_json::to_vec(&reply)?;
         fds::send(&self.stream, &message, &kept.fds()).await
@@ -210,6 +211,8 @@ pub(in crate::up) struct Kept {
     http: OwnedFd,
     ssh: Option<OwnedFd>,
     commands: OwnedFd,
+    /// Whose requests are believed to be passed on.
+    believed: Secret,
 }
 
 impl Kept {
@@ -217,6 +220,7 @@ impl Kept {
         http: &TcpListener,
         ssh: Option<&TcpListener>,
         commands: &UnixListener,
+        believed: &Secret,
     ) -> Result<Self, Failure> {
         let copy = |fd: BorrowedFd<'_>| {
             let copied = fd.try_clone_to_owned();
@@ -226,7 +230,12 @@ impl Kept {
             http: copy(http.as_fd())?,
             ssh: ssh.map(|ssh| copy(ssh.as_fd())).transpose()?,
             commands: copy(commands.as_fd())?,
+            believed: believed.clone(),
         })
+    }
+
+    pub(in crate::up) fn believed(&self) -> &Secret {
+        &self.believed
     }
 
     /// The listeners again, for who keeps them after all.

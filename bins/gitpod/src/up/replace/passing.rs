@@ -29,11 +29,44 @@ static PASSED_ON: HeaderName = HeaderName::from_static("x-gitpod-passed-on");
 
 /// What only the one before knows. Prints `***`.
 #[derive(Clone, Debug)]
-pub(in crate::up) struct Secret(OwnerToken);
+pub(in crate::up) struct Secret {
+    own: OwnerToken,
+    /// Of those who were asked before: whoever has passed requests on to them still does.
+    before: Vec<OwnerToken>,
+}
 
 impl Secret {
     pub(super) fn new(secret: OwnerToken) -> Self {
-        Self(secret)
+        Self {
+            own: secret,
+            before: Vec::new(),
+        }
+    }
+
+    /// The same, and what `other` believes.
+    pub(in crate::up) fn and(mut self, other: &Self) -> Self {
+        self.before.push(other.own.clone());
+        self.before.extend(other.before.iter().cloned());
+        self.before.truncate(MOST_BEFORE);
+        self
+    }
+
+    /// The same, and those that it [exposes](Self::expose_all) elsewhere.
+    pub(super) fn with_all(mut self, exposed: Vec<String>) -> Self {
+        let exposed = exposed.into_iter().map(OwnerToken::new);
+        self.before.extend(exposed);
+        self.before.truncate(MOST_BEFORE);
+        self
+    }
+
+    pub(super) fn expose_all(&self) -> Vec<String> {
+        let all = std::iter::once(&self.own).chain(&self.before);
+        all.map(|secret| secret.expose().to_owned()).collect()
+    }
+
+    fn matches(&self, said: &[u8]) -> bool {
+        let mut all = std::iter::once(&self.own).chain(&self.before);
+        all.any(|secret| secret.matches(said))
     }
 
     /// One that nobody guesses.
@@ -43,13 +76,16 @@ impl Secret {
             .try_fill_bytes(&mut bytes)
             .map_err(|why| Failure::failed("cannot make a secret").because(&why))?;
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self(OwnerToken::new(text)))
+        Ok(Self::new(OwnerToken::new(text)))
     }
 
     pub(super) fn expose(&self) -> &str {
-        self.0.expose()
+        self.own.expose()
     }
 }
+
+/// Who replaces itself more often within one `--drain` loses the addresses of a few clients.
+const MOST_BEFORE: usize = 16;
 
 /// Who requests are passed on to.
 #[derive(Clone, Debug)]
@@ -100,7 +136,7 @@ impl Switch {
 #[derive(Clone, Debug)]
 pub(in crate::up) struct Passing<S> {
     inner: S,
-    /// That of the one before.
+    /// That of the one before, and of those before it.
     secret: Secret,
     round: Round,
     switch: Switch,
@@ -124,7 +160,7 @@ impl<S> Passing<S> {
         };
         let said = said.to_str().unwrap_or_default().split_once(' ');
         if let Some((secret, peer)) = said
-            && self.secret.0.matches(secret.as_bytes())
+            && self.secret.matches(secret.as_bytes())
             && let Ok(peer) = peer.parse()
         {
             request.extensions_mut().insert(Peer(peer));
@@ -255,6 +291,20 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+
+    #[test]
+    fn whoever_has_passed_on_to_one_before_is_still_believed() {
+        let [first, second, third] = [(); 3].map(|()| Secret::random().unwrap());
+        let second = second.with_all(first.expose_all());
+        let third = third.with_all(second.expose_all());
+        for known in [&first, &second, &third] {
+            assert!(third.matches(known.expose().as_bytes()));
+        }
+        let taken_back = Secret::random().unwrap().and(&second);
+        assert!(taken_back.matches(first.expose().as_bytes()));
+        assert!(!taken_back.matches(third.expose().as_bytes()));
+        assert!(!first.matches(second.expose().as_bytes()));
+    }
 
     #[test]
     fn two_hosts_of_a_request_are_both_passed_on() {

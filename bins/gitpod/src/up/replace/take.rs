@@ -1,8 +1,8 @@
 //! The new one's side.
 
-use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
+use std::{fmt, io};
 
 use gitpod_lifecycle::process::ShortPath;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
@@ -16,13 +16,24 @@ use crate::up::config::Config;
 use crate::up::doors::Doors;
 
 /// Who has given it.
-#[derive(Debug)]
 pub(in crate::up) struct Predecessor {
     stream: UnixStream,
     within: Duration,
+    secrets: Vec<String>,
+}
+
+impl fmt::Debug for Predecessor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Predecessor").finish_non_exhaustive() // it has secrets
+    }
 }
 
 impl Predecessor {
+    /// `secret`, and those by which requests may still be passed on.
+    pub(in crate::up) fn believed(&self, secret: Secret) -> Secret {
+        secret.with_all(self.secrets.clone())
+    }
+
     /// Waits for the word that it goes on itself after all.
     pub(in crate::up) async fn goes_on(&self) -> Failure {
         match fds::receive(&self.stream).await {
@@ -101,9 +112,14 @@ pub(in crate::up) async fn take(
         Reply::Refused(why) => Err(Failure::failed("the `gitpod up` that runs does not let go")
             .why(why)
             .fix("start this one with the same addresses, or stop the other one first")),
-        Reply::Given { ssh } => {
+        Reply::Given { ssh, secrets } => {
             let doors = doors(given, ssh).map_err(cannot)?;
-            Ok(Some((doors, Predecessor { stream, within })))
+            let before = Predecessor {
+                stream,
+                within,
+                secrets,
+            };
+            Ok(Some((doors, before)))
         }
     }
 }
