@@ -78,7 +78,11 @@ impl Workspaces {
 
     async fn runs(&self, id: &WorkspaceId) -> bool {
         let latest = self.record(id).await.ok().and_then(|it| it.latest);
-        latest.is_some_and(|row| !row.is_stopped())
+        let Some(row) = latest else {
+            return false;
+        };
+        // Its end may be in the row, and its record not yet gone.
+        !row.is_stopped() || self.shared.manager.describe(&row.id).await.is_ok()
     }
 
     /// In the workspace's turn.
@@ -140,28 +144,29 @@ impl Workspaces {
         id: &WorkspaceId,
         policy: StopPolicy,
     ) -> Result<(), WorkspaceError> {
-        let Some(instance) = self.ask_to_stop(id, policy).await? else {
+        self.ask_to_stop(id, policy).await?;
+        let Some(row) = self.record(id).await?.latest else {
             return Ok(());
         };
-        tokio::time::timeout(STOP_BUDGET, self.stopped(&instance))
+        // Also if it has just ended by itself: something of it may be there still.
+        tokio::time::timeout(STOP_BUDGET, self.stopped(&row.id))
             .await
             .map_err(|_| WorkspaceError::DoesNotStop(id.to_string()))?
     }
 
-    /// Asks the run of a workspace to stop, and tells which one that is; `None` if
-    /// it does not run.
+    /// Asks the run of a workspace to stop, if it runs.
     async fn ask_to_stop(
         &self,
         id: &WorkspaceId,
         policy: StopPolicy,
-    ) -> Result<Option<InstanceId>, WorkspaceError> {
+    ) -> Result<(), WorkspaceError> {
         let record = self.record(id).await?;
         let Some(row) = record.latest.filter(|row| !row.is_stopped()) else {
-            return Ok(None);
+            return Ok(());
         };
         match self.shared.manager.stop(&row.id, policy).await {
             // It has just ended by itself, or is just being started.
-            Ok(()) | Err(ManageError::NotFound(_)) => Ok(Some(row.id)),
+            Ok(()) | Err(ManageError::NotFound(_)) => Ok(()),
             Err(why) => Err(why.into()),
         }
     }
