@@ -8,9 +8,11 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
+use tokio::time::sleep;
 use tonic::body::Body;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -57,10 +59,14 @@ async fn ask(mut channel: Channel, request: Request<Body>) -> Result<Response<Bo
     loop {
         let request = again.clone().map(|body| Body::new(Full::new(body)));
         tries -= 1;
-        match channel.ready().await?.call(request).await {
-            Err(_) if tries > 0 => {
+        let asked = async { channel.ready().await?.call(request).await };
+        match asked.await {
+            Err(why) if tries > 0 => {
+                tracing::debug!(%why, "asked again");
                 let yes = HeaderValue::from_static("1");
                 again.headers_mut().insert(&AGAIN, yes);
+                // It may take a moment until a connection that has broken is known to have.
+                sleep(PAUSE).await;
             }
             answer => return Ok(answer?),
         }
@@ -68,7 +74,9 @@ async fn ask(mut channel: Channel, request: Request<Body>) -> Result<Response<Bo
 }
 
 /// Nobody is replaced as often as this while one command waits. Chosen by us.
-pub(super) const TRIES: u32 = 5;
+pub(super) const TRIES: u32 = 10;
+/// Chosen by us: where nobody listens any more, a command fails after half a second.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Would make a second link.
 const ONLY_ONCE: &str = "/gitpod.local.v1.Access/Share";
 

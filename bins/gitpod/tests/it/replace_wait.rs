@@ -130,6 +130,20 @@ fn request_that_is_held_for_longer_than_there_is_time_is_answered_all_the_same()
     succeeds(stopping);
 }
 
+#[test]
+fn request_that_waits_for_a_port_is_told_when_there_is_no_time_left() {
+    let mut up = Up::with(&["--drain", "1s"]);
+    let yml = "tasks:\n  - command: exec sleep 1000\n";
+    let workspace = up.start(repository(&[(".gitpod.yml", yml)]).path());
+    assert!(up.run(&["stop", "--now", workspace.id()]).status.success());
+    let asked = held_request(&up, &workspace, free_port());
+    wait_until("it runs", || phase(&up, &workspace) == "running");
+    let before = up.replaced_by(&mut gitpod(), &[]);
+    let answer = asked.join().unwrap();
+    assert!([404, 503].contains(&answer.status()), "{}", answer.0);
+    before.finished();
+}
+
 /// A server of repositories that keeps everybody waiting at first.
 struct Gate {
     port: u16,
