@@ -11,7 +11,8 @@ use crate::reports::{Lost, Reports};
 /// An [`ActivitySink`] that tells a [`Manager`] of the same process: of the first use of an
 /// instance at once, and then once for each second in which it was used.
 ///
-/// What cannot be recorded is told again for five minutes.
+/// What cannot be recorded is told again for five minutes, unless the manager has let go of its
+/// instances: then its successor has to be told.
 #[derive(Debug)]
 pub struct ManagerActivity(Arc<Reports>);
 
@@ -35,8 +36,8 @@ impl ManagerActivity {
 
 async fn mark_active(manager: &Manager, instance: InstanceId) -> Result<(), Lost<ManageError>> {
     match manager.mark_active(&instance, Activity::Used).await {
-        // It has ended since.
-        Ok(()) | Err(ManageError::NotFound(_)) => Ok(()),
+        // It has ended since, or is another manager's for good: there is nobody here to be told again.
+        Ok(()) | Err(ManageError::NotFound(_) | ManageError::Closed) => Ok(()),
         Err(why) => Err(Lost::This(why)),
     }
 }
