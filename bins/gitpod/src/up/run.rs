@@ -72,6 +72,11 @@ impl Guests {
         }
     }
 
+    /// `front`, for those who come in now.
+    fn passing<S>(&self, front: S, secret: Secret) -> Passing<S> {
+        Passing::new(front, secret, self.round, self.switch.clone())
+    }
+
     /// Serving begins anew. Those who are there stay.
     pub(super) fn again(&mut self) {
         self.round += 1;
@@ -114,8 +119,7 @@ impl System {
         let commands = Commands::serve(entrance.commands, &self);
         // The page has names of its own; all others are those of workspaces.
         let front = Front::new(&self.page, self.proxy);
-        let (round, switch) = (guests.round, guests.switch.clone());
-        let front = Passing::new(front, entrance.secret, round, switch);
+        let front = guests.passing(front, entrance.secret);
         let no_logins = CancellationToken::new();
         let parting = guests.clone().parting(end.clone());
         let ssh = self.ssh.serve(self.gateway, no_logins.clone(), parting);
