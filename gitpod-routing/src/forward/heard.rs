@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -19,12 +19,20 @@ pub(crate) struct Heard {
     inner: Connection,
     /// Whether nothing can be written any more.
     is_deaf: bool,
+    /// Whether nothing more will be read.
+    is_over: bool,
+    /// Who waits to write until that is so.
+    waiting: Option<Waker>,
 }
 
 impl Heard {
     pub(crate) fn new(inner: Connection) -> Self {
-        let is_deaf = false;
-        Self { inner, is_deaf }
+        Self {
+            inner,
+            is_deaf: false,
+            is_over: false,
+            waiting: None,
+        }
     }
 
     /// The connection itself.
@@ -32,17 +40,18 @@ impl Heard {
         self.inner
     }
 
-    /// `write`, or nothing for ever once the server has closed.
+    /// `write`; once the server has closed, its failure only when all is read that it has said.
     fn unless_deaf<T>(
         &mut self,
         cx: &mut Context<'_>,
         write: impl FnOnce(Pin<&mut Connection>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if self.is_deaf {
-            return Poll::Pending; // the end of what is read is the end of all
+        if self.is_deaf && !self.is_over {
+            self.waiting = Some(cx.waker().clone());
+            return Poll::Pending;
         }
         match write(Pin::new(&mut self.inner), cx) {
-            Poll::Ready(Err(why)) if is_closed(&why) => {
+            Poll::Ready(Err(why)) if is_closed(&why) && !self.is_over => {
                 self.is_deaf = true;
                 cx.waker().wake_by_ref(); // to read once more
                 Poll::Pending
@@ -63,7 +72,15 @@ impl AsyncRead for Heard {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = ready!(Pin::new(&mut self.inner).poll_read(cx, buf));
+        if (read.is_err() || buf.filled().len() == before) && buf.capacity() > before {
+            self.is_over = true;
+            if let Some(waiting) = self.waiting.take() {
+                waiting.wake();
+            }
+        }
+        Poll::Ready(read)
     }
 }
 
