@@ -73,7 +73,7 @@ async fn attack_50_record_of_another_workspace_is_no_answer() {
     }
     world.workspaces.insert(mine);
     let answer = ask(world.host(), TOKEN).await;
-    assert_eq!(status(&answer), 503, "{answer}");
+    assert_eq!(status(&answer), 404, "{answer}");
     assert_eq!(world.seen.who(), [""; 0]);
 }
 

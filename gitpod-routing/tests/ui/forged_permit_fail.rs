@@ -4,7 +4,7 @@ use gitpod_routing::{Permit, Routed};
 use http::Request;
 
 fn keep(permit: &Permit, request: Request<String>) -> Routed<Permit, String> {
-    Routed::new(permit.clone(), request)
+    Routed::new(permit.clone(), Box::new(request))
 }
 
 fn main() {
