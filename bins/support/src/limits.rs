@@ -2,13 +2,16 @@
 //!
 //! One table holds every limit: [`Limit::ALL`]. `docs/reliability.md` shows it, with the reasons.
 
+mod text;
+
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use gitpod_lifecycle::GoDuration;
 use serde_json::Value;
+
+use self::text::bytes_as_text;
+pub use self::text::{LimitError, Setting};
 
 /// One limit. Its number, as text: `5`, `64KiB`, `30s`.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -363,152 +366,5 @@ pub fn refused(limit: Limit) {
     metrics::counter!("gitpod_limit_refusals_total", "limit" => limit.name()).increment(1);
 }
 
-/// `name=value`, checked.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Setting((Limit, u64));
-
-impl FromStr for Setting {
-    type Err = LimitError;
-
-    fn from_str(text: &str) -> Result<Self, LimitError> {
-        let (name, value) = text.split_once('=').ok_or(LimitError::Form)?;
-        let limit = Limit::ALL.into_iter().find(|limit| limit.name() == name);
-        let limit = limit.ok_or_else(|| LimitError::Name(name.to_owned()))?;
-        let read = match limit.unit() {
-            Unit::Count => number(value),
-            Unit::Bytes => bytes(value),
-            Unit::Time => time(value),
-        };
-        let read = read.ok_or(LimitError::Value(limit))?;
-        match read >= limit.row().least {
-            true => Ok(Self((limit, read))),
-            false => Err(LimitError::TooLittle(limit)),
-        }
-    }
-}
-
-impl Setting {
-    /// Sets it in `limits`.
-    pub fn apply(self, limits: &mut Limits) {
-        limits.0.insert(self.0.0, self.0.1);
-    }
-}
-
-/// The text sets no limit.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LimitError {
-    /// No `=`.
-    #[error("write NAME=VALUE, such as head-time=30s")]
-    Form,
-    /// There is none of this name.
-    #[error("there is no limit {0:?}; there are {all}", all = Names)]
-    Name(String),
-    /// The value is none of its unit.
-    #[error("{} is {}", .0.name(), form(.0.unit()))]
-    Value(Limit),
-    /// The value is too little.
-    #[error("{} must be {} at least", .0.name(), .0.text_of(.0.row().least))]
-    TooLittle(Limit),
-}
-
-fn form(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Count => "a number",
-        Unit::Bytes => "a number of bytes, such as 64KiB or 2GiB",
-        Unit::Time => "a time, such as 30s or 1m30s",
-    }
-}
-
-struct Names;
-
-impl fmt::Display for Names {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&Limit::ALL.map(Limit::name).join(", "))
-    }
-}
-
-fn number(text: &str) -> Option<u64> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten()
-}
-
-fn bytes(text: &str) -> Option<u64> {
-    let units = [("KiB", KIB), ("MiB", MIB), ("GiB", GIB)];
-    for (suffix, unit) in units {
-        if let Some(number_of) = text.strip_suffix(suffix) {
-            return number(number_of)?.checked_mul(unit);
-        }
-    }
-    number(text)
-}
-
-fn bytes_as_text(value: u64) -> String {
-    match value {
-        0 => "0".to_owned(),
-        _ if value.is_multiple_of(GIB) => format!("{}GiB", value / GIB),
-        _ if value.is_multiple_of(MIB) => format!("{}MiB", value / MIB),
-        _ if value.is_multiple_of(KIB) => format!("{}KiB", value / KIB),
-        _ => value.to_string(),
-    }
-}
-
-fn time(text: &str) -> Option<u64> {
-    let time = text.parse::<GoDuration>().ok()?.to_std()?;
-    u64::try_from(time.as_millis()).ok()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_are_set_by_name_and_unit() {
-        let mut limits = Limits::new();
-        for text in ["connections=7", "head-bytes=16KiB", "body-idle=1m30s"] {
-            limits.set(text).unwrap();
-        }
-        assert_eq!(limits.count(Limit::Connections), 7);
-        assert_eq!(limits.count(Limit::HeadBytes), 16 * 1024);
-        assert_eq!(limits.time(Limit::BodyIdle), Duration::from_secs(90));
-        assert_eq!(limits.text(Limit::BodyIdle), "1m30s");
-        let wrong = |text: &str| limits.clone().set(text).unwrap_err().to_string();
-        for (text, says) in [
-            ("connections", "NAME=VALUE"),
-            ("conections=7", "there are connections, "),
-            ("connections=many", "connections is a number"),
-            ("connections=-1", "connections is a number"),
-            ("connections=0", "must be 1 at least"),
-            ("head-bytes=64KB", "64KiB"),
-            ("head-bytes=1KiB", "must be 8KiB at least"),
-            ("head-bytes=99999999999GiB", "a number of bytes"),
-            ("head-time=30", "30s"),
-            ("head-time=-30s", "a time"),
-        ] {
-            assert!(wrong(text).contains(says), "{text}: {}", wrong(text));
-        }
-    }
-
-    #[test]
-    fn limits_are_read_from_what_is_measured() {
-        let metrics = "# TYPE gitpod_limit gauge\ngitpod_limit{limit=\"head-time\"} 0.2\n\
-            gitpod_limit{limit=\"clone-bytes\"} 21474836480\ngitpod_limit{limit=\"new\"} 1\n";
-        let limits = Limits::of_metrics(metrics).unwrap();
-        assert_eq!(limits.text(Limit::HeadTime), "200ms");
-        assert_eq!(limits.text(Limit::CloneBytes), "20GiB");
-        assert_eq!(limits.text(Limit::Streams), Limit::Streams.usual());
-        assert_eq!(Limits::of_metrics("up 1\n"), None);
-    }
-
-    #[test]
-    fn every_limit_can_be_written_as_it_is_shown() {
-        for limit in Limit::ALL {
-            let text = format!("{}={}", limit.name(), limit.usual());
-            let mut limits = Limits::new();
-            limits
-                .set(&text)
-                .unwrap_or_else(|why| panic!("{text}: {why}"));
-            assert_eq!(limits.text(limit), limit.usual());
-        }
-    }
-}
+mod tests;

@@ -458,7 +458,7 @@ fn every_limit_is_in_the_table_of_the_documentation_with_a_test_that_exists() {
     let table = read("docs/reliability.md");
     let tests = [
         "bins/support/tests/limits.rs",
-        "bins/support/tests/serve.rs",
+        "bins/support/tests/serve/main.rs",
         "bins/support/tests/shares.rs",
         "bins/gitpod/tests/it/limits.rs",
         "bins/gitpod/tests/it/attacks.rs",
