@@ -134,12 +134,12 @@ mod activity;
 mod change;
 #[cfg(feature = "proxy")]
 mod checked_stream;
+#[cfg(feature = "testing")]
+pub mod conformance;
 #[cfg(feature = "proxy")]
 mod connection_timer;
 #[cfg(feature = "proxy")]
 mod cut;
-#[cfg(feature = "testing")]
-pub mod conformance;
 #[cfg(feature = "proxy")]
 pub mod forward;
 mod framing;

@@ -49,6 +49,6 @@ mod ssh_openssh;
 mod ssh_pace;
 mod terminal;
 mod wake;
-mod wake_use;
 mod wake_owner;
 mod wake_ssh;
+mod wake_use;

@@ -119,7 +119,12 @@ pub(crate) fn start(up: &Up) -> (Workspace, u16) {
 }
 
 /// The field of who has followed a link.
-pub(crate) fn visitor(up: &Up, workspace: &Workspace, port: u16, share: &serde_json::Value) -> String {
+pub(crate) fn visitor(
+    up: &Up,
+    workspace: &Workspace,
+    port: u16,
+    share: &serde_json::Value,
+) -> String {
     let url = share["url"].as_str().unwrap();
     let path = format!("/{}", url.splitn(4, '/').nth(3).unwrap());
     let visit = up.request(&workspace.host(port), &path, &[]);
