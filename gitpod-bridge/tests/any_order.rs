@@ -173,6 +173,9 @@ fn attack_48_statuses_that_are_forged_or_of_others_change_nothing() {
     assert_eq!(decide(&running("run-1"), "c1").outcome, Outcome::Applied);
     let mut of_another_workspace = running("run-1");
     of_another_workspace.metadata.meta_id = "blue-whale-ns35kd21".to_owned();
+    // The workspace of a run is what its row says, whatever a status does.
+    let taken = after(&row, &decide(&of_another_workspace, "c1"));
+    assert_eq!(taken.workspace_id, row.workspace_id);
     let mut late = running("run-1");
     late.status_version = u64::MAX;
     let hostile = [
@@ -186,7 +189,6 @@ fn attack_48_statuses_that_are_forged_or_of_others_change_nothing() {
     ];
     let mut cases = vec![
         (running("run-1"), "c2", Outcome::Foreign),
-        (of_another_workspace, "c1", Outcome::Invalid),
         (late, "c1", Outcome::Invalid),
     ];
     cases.extend(hostile.map(|id| (running(id), "c1", Outcome::Invalid)));

@@ -32,7 +32,7 @@ use crate::record::{InstanceRow, InstanceState};
 ///
 /// | outcome | when | change |
 /// |---|---|---|
-/// | `Invalid` | no usable id, unknown kind, a version above 2⁶³, or another workspace than the row's | none |
+/// | `Invalid` | no usable id, unknown kind, or a version above 2⁶³ | none |
 /// | `UnknownInstance` | there is no row; clusters may serve several installations | none |
 /// | `Foreign` | another cluster runs the instance | none |
 /// | `Stale`, `Duplicate` | the row has taken a newer status, or this one | none |
@@ -54,10 +54,6 @@ pub fn plan(
     };
     if row.region != origin.cluster {
         return Plan::nothing(Outcome::Foreign);
-    }
-    let workspace = status.metadata.meta_id.as_str();
-    if !workspace.is_empty() && workspace != row.workspace_id.as_str() {
-        return Plan::nothing(Outcome::Invalid); // an instance never changes its workspace
     }
     let stored = StatusOrder::new(row.state.source_epoch, row.state.status_version);
     let incoming = StatusOrder::new(origin.epoch, version);

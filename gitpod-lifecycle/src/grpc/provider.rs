@@ -32,7 +32,17 @@ use crate::status::update::StatusUpdate;
 #[derive(Clone, Debug, Default)]
 pub struct RemoteWorkspaces {
     known: MemoryProvider,
+    missing: Missing,
     state: Arc<AtomicU8>,
+}
+
+/// What becomes of a workspace that was known and that a new list lacks.
+#[derive(Clone, Copy, Debug, Default)]
+enum Missing {
+    #[default]
+    Forgotten,
+    /// It has stopped meanwhile.
+    Stopped,
 }
 
 /// The list was never read.
@@ -49,11 +59,13 @@ impl RemoteWorkspaces {
         Self::default()
     }
 
-    /// Keeps what it is told in `known`, beside what is there already.
+    /// Keeps what it is told in `known`, beside what is there already. What ran, and is not on a
+    /// later list, has stopped: a manager lists what runs, and somebody else has told of the rest.
     #[must_use]
     pub fn keeping(known: MemoryProvider) -> Self {
         Self {
             known,
+            missing: Missing::Stopped,
             ..Self::default()
         }
     }
@@ -74,7 +86,7 @@ impl RemoteWorkspaces {
         T::ResponseBody: Body<Data = Bytes> + Send + 'static,
         <T::ResponseBody as Body>::Error: Into<StdError> + Send,
     {
-        let mut table = Table::new(self.known.clone());
+        let mut table = Table::new(self.known.clone(), self.missing);
         let mut wait = FIRST_WAIT;
         loop {
             let lost = self.follow_once(&mut client, &mut table).await;
@@ -157,6 +169,7 @@ impl WorkspaceInfoProvider for RemoteWorkspaces {
 /// What was told, in order.
 struct Table {
     routes: MemoryProvider,
+    missing: Missing,
     known: HashMap<WorkspaceId, Known>,
     /// Of each instance that is known the workspace that it is a run of, which never changes.
     runs: HashMap<InstanceId, WorkspaceId>,
@@ -173,9 +186,10 @@ struct Known {
 const MOST_STOPPED: usize = 10_000;
 
 impl Table {
-    fn new(routes: MemoryProvider) -> Self {
+    fn new(routes: MemoryProvider, missing: Missing) -> Self {
         Self {
             routes,
+            missing,
             known: HashMap::new(),
             runs: HashMap::new(),
             stopped: VecDeque::new(),
@@ -191,7 +205,22 @@ impl Table {
             self.take(update);
         }
         for id in before.keys().filter(|id| !self.known.contains_key(*id)) {
-            self.routes.remove(id);
+            self.miss(id);
+        }
+    }
+
+    fn miss(&self, id: &WorkspaceId) {
+        let stopped = match self.missing {
+            Missing::Stopped => self.routes.get(id),
+            Missing::Forgotten => None,
+        };
+        match stopped {
+            Some(info) => {
+                let mut info = WorkspaceInfo::clone(&info);
+                info.state = RunState::Stopped;
+                self.routes.insert(info);
+            }
+            None => drop(self.routes.remove(id)),
         }
     }
 
@@ -280,7 +309,7 @@ mod tests {
     fn newest_word_on_the_newest_run_counts() {
         const PANDA: &str = "pink-panda-ns35kd21";
         let routes = MemoryProvider::new();
-        let mut table = Table::new(routes.clone());
+        let mut table = Table::new(routes.clone(), Missing::Forgotten);
         let panda = PANDA.parse().unwrap();
         let state = || {
             let info = routes.get(&panda);
@@ -306,10 +335,28 @@ mod tests {
     }
 
     #[test]
+    fn what_a_later_list_lacks_has_stopped_for_who_keeps_it() {
+        let routes = MemoryProvider::new();
+        let mut table = Table::new(routes.clone(), Missing::Stopped);
+        let workspace = "pink-panda-ns35kd21";
+        let state = || {
+            routes
+                .get(&workspace.parse().unwrap())
+                .map(|info| info.state)
+        };
+        table.replace(&[update("one", workspace, UpdatePhase::Running, 5)]);
+        assert_eq!(state(), Some(RunState::Running));
+        table.replace(&[]);
+        assert_eq!(state(), Some(RunState::Stopped));
+        table.take(&update("two", workspace, UpdatePhase::Running, 1));
+        assert_eq!(state(), Some(RunState::Running));
+    }
+
+    #[test]
     fn attack_50_names_that_are_none_are_no_routes_and_break_no_line_of_the_log() {
         const PANDA: &str = "pink-panda-ns35kd21";
         let routes = MemoryProvider::new();
-        let mut table = Table::new(routes.clone());
+        let mut table = Table::new(routes.clone(), Missing::Forgotten);
         for workspace in [
             "",
             "../etc",
@@ -341,7 +388,7 @@ mod tests {
     fn attack_50_instance_of_one_workspace_takes_no_route_of_another() {
         let (panda, whale) = ("pink-panda-ns35kd21", "blue-whale-ns35kd21");
         let routes = MemoryProvider::new();
-        let mut table = Table::new(routes.clone());
+        let mut table = Table::new(routes.clone(), Missing::Forgotten);
         let run_of = |workspace: &str| {
             let info = routes.get(&workspace.parse().unwrap()).unwrap();
             info.instance.to_string()
