@@ -261,7 +261,7 @@ async fn workspace_that_must_have_its_own_network_is_not_started_without() {
 }
 
 /// Breaks a file of a workspace that runs, and gives its supervisor and a detached process.
-async fn running_with_broken(local: &Local, name: &str) -> [ProcessId; 2] {
+async fn broken(local: &Local, name: &str) -> [ProcessId; 2] {
     let cluster = local.cluster();
     let manager = local.manager(cluster.clone(), NoContent::default()).await;
     let mut updates = manager.subscribe();
@@ -279,10 +279,19 @@ async fn running_with_broken(local: &Local, name: &str) -> [ProcessId; 2] {
     [supervisor, detached]
 }
 
+/// The same, by somebody who has ended since, with all that he watched and wrote.
+fn running_with_broken(local: &Local, name: &str) -> [ProcessId; 2] {
+    let former = || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(broken(local, name))
+    };
+    std::thread::scope(|scope| scope.spawn(former).join().unwrap())
+}
+
 #[tokio::test]
 async fn what_runs_under_a_broken_record_is_ended_and_the_record_stays() {
     let local = Local::new();
-    let processes = running_with_broken(&local, "record.json").await;
+    let processes = running_with_broken(&local, "record.json");
     let records = FileRecords::open(local.layout().instances()).await.unwrap();
     let listing = records.list().await.unwrap();
     assert!(listing.records.is_empty());
@@ -300,7 +309,7 @@ async fn what_runs_under_a_broken_record_is_ended_and_the_record_stays() {
 #[tokio::test]
 async fn what_runs_under_a_broken_runner_file_is_ended() {
     let local = Local::new();
-    let processes = running_with_broken(&local, "runner.json").await;
+    let processes = running_with_broken(&local, "runner.json");
     local.cluster().end_unknown(&[id("i1")]).await.unwrap();
     assert!(processes.iter().all(|process| !process.is_alive()));
 }
