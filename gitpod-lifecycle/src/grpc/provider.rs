@@ -220,7 +220,7 @@ impl Table {
                 info.state = RunState::Stopped;
                 self.routes.insert(info);
             }
-            None => drop(self.routes.remove(id)),
+            None => self.routes.remove(id),
         }
     }
 
