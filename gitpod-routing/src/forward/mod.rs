@@ -57,8 +57,9 @@ use crate::stage::{Permit, Routed};
 /// both ways; an upgrade becomes a tunnel once the server has agreed to it. Needs a tokio
 /// runtime. Clones share one pool of connections.
 ///
-/// A server that does not answer is answered for with [`Refusal::NotListening`] or
-/// [`Refusal::Unreachable`]. Credentials of the installation stay here: the owner token's
+/// A server that does not answer is answered for with
+/// [`Refusal::NotListening`](crate::Refusal::NotListening) or
+/// [`Refusal::Unreachable`](crate::Refusal::Unreachable). Credentials of the installation stay here: the owner token's
 /// header and cookies, session cookies, and everything called `x-gitpod-…`.
 #[derive(Clone)]
 pub struct Forward(Arc<Shared>);
