@@ -132,6 +132,7 @@ impl FormerOwner {
     }
 
     /// Whether it still holds at `now`.
+    #[cfg(feature = "sign-in")]
     pub(crate) fn holds_at(&self, now: SystemTime) -> bool {
         self.until.is_none_or(|until| now < until)
     }
