@@ -8,6 +8,8 @@
     clippy::indexing_slicing
 )]
 
+mod measured;
+
 use std::convert::Infallible;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, LazyLock};
@@ -17,7 +19,6 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use support::limits::{Limit, Limits};
 use support::serve::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,22 +28,13 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::service_fn;
 
+use self::measured::{MEASURED, refused};
+
 /// Longer than anything here takes on a busy machine, and shorter than the times that limits usually are.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-static MEASURED: LazyLock<PrometheusHandle> =
-    LazyLock::new(|| PrometheusBuilder::new().install_recorder().unwrap());
-
 /// Held by tests of what HTTP/2 does not tell apart, all of which counts as `stream-resets`.
 static ALONE: Mutex<()> = Mutex::const_new(());
-
-/// How often `limit` was met so far.
-fn refused(limit: &str) -> u64 {
-    let counter = format!("gitpod_limit_refusals_total{{limit=\"{limit}\"}} ");
-    let text = MEASURED.render();
-    let line = text.lines().find_map(|line| line.strip_prefix(&counter));
-    line.map_or(0, |count| count.parse().unwrap())
-}
 
 /// A server within limits, on all addresses of this machine.
 struct Rig {

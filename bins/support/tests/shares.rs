@@ -6,6 +6,8 @@
     clippy::indexing_slicing
 )]
 
+mod measured;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -19,7 +21,6 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use support::limits::Limits;
 use support::serve::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,18 +30,10 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::service_fn;
 
+use self::measured::{MEASURED, refused};
+
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-static MEASURED: LazyLock<PrometheusHandle> =
-    LazyLock::new(|| PrometheusBuilder::new().install_recorder().unwrap());
-
-fn refused(limit: &str) -> u64 {
-    let counter = format!("gitpod_limit_refusals_total{{limit=\"{limit}\"}} ");
-    let text = MEASURED.render();
-    let line = text.lines().find_map(|line| line.strip_prefix(&counter));
-    line.map_or(0, |count| count.parse().unwrap())
-}
 
 /// A server within limits, which answers everything but `/never`.
 async fn server(limits: &[&str]) -> (u16, DropGuard) {

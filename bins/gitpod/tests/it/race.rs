@@ -39,13 +39,22 @@ fn attack_49_start_and_delete_at_once_leave_it_running_and_listed_or_gone() {
             scope.spawn(|| up.run(&["start", id]));
             scope.spawn(|| up.run(&["delete", id]));
         });
-        let listed = up.json(&["list", "-o", "json"]).to_string().contains(id);
-        let files = up.state_dir().join("workspaces").join(id).exists();
-        assert_eq!(listed, files, "{id}");
-        if listed {
-            assert!(up.run(&["delete", id]).status.success());
-        }
+        whole_or_gone(&up, id);
     }
+    no_instance_is_left(&up);
+}
+
+/// Files and list agree on whether there is a workspace `id`, which is removed if there is.
+fn whole_or_gone(up: &Up, id: &str) {
+    let listed = up.json(&["list", "-o", "json"]).to_string().contains(id);
+    let files = up.state_dir().join("workspaces").join(id).exists();
+    assert_eq!(listed, files, "{id}");
+    if listed {
+        assert!(up.run(&["delete", id]).status.success());
+    }
+}
+
+fn no_instance_is_left(up: &Up) {
     let instances = up.state_dir().join("instances");
     wait_until("no instance is left that nobody knows", || {
         std::fs::read_dir(&instances).unwrap().count() == 0
@@ -77,17 +86,9 @@ fn attack_49_wake_and_delete_at_once_leave_it_running_and_listed_or_gone() {
             "{}",
             answer.0
         );
-        let listed = up.json(&["list", "-o", "json"]).to_string().contains(id);
-        let files = up.state_dir().join("workspaces").join(id).exists();
-        assert_eq!(listed, files, "{id}");
-        if listed {
-            assert!(up.run(&["delete", id]).status.success());
-        }
+        whole_or_gone(&up, id);
     }
-    let instances = up.state_dir().join("instances");
-    wait_until("no instance is left that nobody knows", || {
-        std::fs::read_dir(&instances).unwrap().count() == 0
-    });
+    no_instance_is_left(&up);
 }
 
 #[test]
